@@ -1,0 +1,53 @@
+//! The vocabulary of the Hugging Face Hub: ids, revisions, paths, digests, patterns, and the data of requests and
+//! replies.
+//!
+//! ```
+//! use hub_types::RepoId;
+//!
+//! let repo: RepoId = "ada/demo".parse()?;
+//! assert_eq!(repo.api_path(), "models/ada/demo");
+//!
+//! # Ok::<(), hub_types::ValidationError>(())
+//! ```
+//!
+//! What lives here: values that cannot be wrong (each is parsed once, at the edge) and plain data. What does not: input
+//! and output, web addresses, directories, async. Those are in `hub-http`, `hub-cache` and `hub-server`, which all
+//! build on this crate.
+//!
+//! Invariants:
+//!
+//! - A [`RepoPath`] is relative, has no `..` and no drive, so joining it below a directory stays below it.
+//! - An [`Etag`] is a safe file name.
+//! - A [`Token`] is never shown: not by `Debug`, not in an error. Its memory is cleared when it is dropped.
+//! - A reply parses whatever more it holds than we know, and whatever optional part it lacks.
+
+mod validation;
+
+mod commit_hash;
+mod digest;
+mod etag;
+mod path;
+mod patterns;
+mod repo_id;
+mod revision;
+mod timestamp;
+mod token;
+
+pub mod env;
+
+pub mod account;
+pub mod commits;
+pub mod files;
+pub mod repos;
+
+pub use commit_hash::CommitHash;
+pub use digest::{GitOid, GitOidHasher, Sha256, Sha256Hasher, XetHash};
+pub use etag::Etag;
+pub use path::RepoPath;
+pub use patterns::{OneOrMany, Pattern, PatternFilter};
+pub use repo_id::{RepoId, RepoType};
+pub use revision::Revision;
+pub use timestamp::Timestamp;
+pub use token::Token;
+
+pub use validation::ValidationError;
