@@ -1,1 +1,59 @@
-fn main() {}
+//! Chores of this workspace: `cargo xtask help` lists them.
+//!
+//! Does nothing that cargo does already, and depends on no crate of ours, so that it builds in seconds.
+
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to a person")]
+
+mod layers;
+mod setup;
+mod test;
+mod tidy;
+
+use std::path::Path;
+
+use anyhow::{Result, bail};
+use xshell::Shell;
+
+const HELP: &str = "\
+Chores of this workspace
+
+Usage: cargo xtask COMMAND
+
+Commands:
+  test [STEP]...  Run every check and test, or only these steps; installs what they need
+  help            Print this
+
+Steps of test, in their order:
+";
+
+fn main() {
+    if let Err(err) = run() {
+        eprintln!("error: {err:#}");
+        std::process::exit(1);
+    }
+}
+
+fn run() -> Result<()> {
+    let sh = Shell::new()?;
+    sh.change_dir(workspace_root());
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        [] | ["help" | "--help" | "-h", ..] => {
+            print!("{HELP}");
+            for step in test::STEPS {
+                println!("  {:<8} {}", step.name, step.what);
+            }
+            Ok(())
+        }
+        ["test", steps @ ..] => test::run(&sh, steps),
+        [other, ..] => bail!("there is no command '{other}'; see cargo xtask help"),
+    }
+}
+
+/// The folder of the workspace's `Cargo.toml`.
+fn workspace_root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("xtask is a folder of the workspace")
+}
