@@ -1,1 +1,21 @@
+//! The end-to-end tests, one module an area, in one binary so that they link once.
 
+mod harness;
+
+use std::path::Path;
+
+/// A file that no `mod` line names would never run.
+#[test]
+fn every_file_beside_this_one_is_declared() {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    for entry in fs_err::read_dir(dir).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        let Some(module) = name.strip_suffix(".rs").filter(|module| *module != "main") else {
+            continue;
+        };
+        let declared = include_str!("main.rs")
+            .lines()
+            .any(|line| line == format!("mod {module};"));
+        assert!(declared, "tests/tests/{name} is not declared in main.rs");
+    }
+}
