@@ -21,6 +21,7 @@
 //! - A [`Token`] is never shown: not by `Debug`, not in an error. Its memory is cleared when it is dropped.
 //! - A reply parses whatever more it holds than we know, and whatever optional part it lacks.
 
+mod argument;
 mod validation;
 
 mod commit_hash;
@@ -40,6 +41,7 @@ pub mod commits;
 pub mod files;
 pub mod repos;
 
+pub use argument::Argument;
 pub use commit_hash::CommitHash;
 pub use digest::{GitOid, GitOidHasher, Sha256, Sha256Hasher, XetHash};
 pub use etag::Etag;

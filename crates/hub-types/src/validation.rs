@@ -107,6 +107,36 @@ macro_rules! string_type {
             }
         }
 
+        impl $crate::Argument<$name> for $name {
+            fn into_argument(self) -> Result<Option<$name>, $crate::ValidationError> {
+                Ok(Some(self))
+            }
+        }
+
+        impl $crate::Argument<$name> for &$name {
+            fn into_argument(self) -> Result<Option<$name>, $crate::ValidationError> {
+                Ok(Some(self.clone()))
+            }
+        }
+
+        impl $crate::Argument<$name> for &str {
+            fn into_argument(self) -> Result<Option<$name>, $crate::ValidationError> {
+                $name::parse(self).map(Some)
+            }
+        }
+
+        impl $crate::Argument<$name> for String {
+            fn into_argument(self) -> Result<Option<$name>, $crate::ValidationError> {
+                $name::parse(&self).map(Some)
+            }
+        }
+
+        impl $crate::Argument<$name> for &String {
+            fn into_argument(self) -> Result<Option<$name>, $crate::ValidationError> {
+                $name::parse(self).map(Some)
+            }
+        }
+
         impl From<&$name> for $name {
             fn from(value: &$name) -> Self {
                 value.clone()

@@ -1,0 +1,1 @@
+//! Repositories: create, delete, move, settings, information.

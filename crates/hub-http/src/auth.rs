@@ -1,0 +1,158 @@
+//! Where a token comes from. Which hosts may see it is decided in [`crate::request`], by
+//! [`Endpoint::is_hub_origin`](crate::endpoint::Endpoint::is_hub_origin) alone.
+
+use std::path::PathBuf;
+
+use hub_types::env::{self, Env};
+use hub_types::{Token, ValidationError};
+
+use crate::error::{Error, Result};
+
+/// Which token a call sends.
+#[derive(Debug, Clone, Default)]
+pub enum TokenChoice {
+    /// The client's own token, else the stored one unless `HF_HUB_DISABLE_IMPLICIT_TOKEN` is on, else none.
+    #[default]
+    Implicit,
+    /// The stored token; [`Error::TokenNotFound`] if there is none. (Python: `token=True`.)
+    Required,
+    /// This one.
+    Explicit(Token),
+    /// None. (Python: `token=False`.)
+    None,
+}
+
+/// The tokens that a client could send, as its configuration and the environment have them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TokenSource {
+    /// Set on the client itself.
+    pub(crate) client: Option<Token>,
+    /// Whether a stored token goes along unasked.
+    pub(crate) implicit: bool,
+    /// `HF_TOKEN` or its older name.
+    pub(crate) environment: Option<Token>,
+    /// The file of the active token.
+    pub(crate) path: Option<PathBuf>,
+}
+
+impl TokenSource {
+    /// What the environment says. A token there that no header can carry is an error that names the variable.
+    pub(crate) fn from_env(env: &Env) -> Result<Self, ValidationError> {
+        Ok(Self {
+            client: None,
+            implicit: !env.flag(env::HF_HUB_DISABLE_IMPLICIT_TOKEN),
+            environment: match environment_token(env, env::HF_TOKEN)? {
+                Some(token) => Some(token),
+                None => environment_token(env, env::HUGGING_FACE_HUB_TOKEN)?,
+            },
+            path: Some(env.token_path()),
+        })
+    }
+
+    /// The token for a call.
+    pub(crate) async fn select(&self, choice: &TokenChoice) -> Result<Option<Token>> {
+        match choice {
+            TokenChoice::Explicit(token) => Ok(Some(token.clone())),
+            TokenChoice::None => Ok(None),
+            TokenChoice::Required => self.stored().await?.ok_or(Error::TokenNotFound).map(Some),
+            TokenChoice::Implicit => match &self.client {
+                Some(token) => Ok(Some(token.clone())),
+                // Before anything is looked up: finding a stored token may take requests.
+                None if !self.implicit => Ok(None),
+                None => self.stored().await,
+            },
+        }
+    }
+
+    /// The environment's token, then the token file's.
+    async fn stored(&self) -> Result<Option<Token>> {
+        if let Some(token) = &self.environment {
+            return Ok(Some(token.clone()));
+        }
+        let Some(path) = &self.path else { return Ok(None) };
+        // Read at each call: the user may log in or out meanwhile. It is a few dozen bytes.
+        match fs_err::read_to_string(path) {
+            Ok(text) if text.trim().is_empty() => Ok(None),
+            Ok(text) => Ok(Some(Token::new(&text)?)),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(err) => Err(err.into()),
+        }
+    }
+}
+
+fn environment_token(env: &Env, variable: env::Variable) -> Result<Option<Token>, ValidationError> {
+    match env.text(variable)? {
+        Some(text) if !text.trim().is_empty() => Token::new(text).map(Some).map_err(|err| {
+            ValidationError::new("environment variable", variable.name, format!("token {}", err.rule()))
+        }),
+        _ => Ok(None),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn select(pairs: &[(&str, &str)], choice: TokenChoice) -> Result<Option<String>> {
+        let env = Env::from_pairs(pairs.iter().map(|(k, v)| (*k, *v)));
+        let source = TokenSource::from_env(&env)?;
+        Ok(source.select(&choice).await?.map(|token| token.reveal().to_owned()))
+    }
+
+    #[tokio::test]
+    async fn environment_wins_over_the_file_and_newer_over_older() {
+        let dir = tempfile::tempdir().unwrap();
+        fs_err::write(dir.path().join("token"), "hf_file\n").unwrap();
+        let home = dir.path().to_str().unwrap();
+        let all = [
+            ("HF_HOME", home),
+            ("HF_TOKEN", "hf_new\n"),
+            ("HUGGING_FACE_HUB_TOKEN", "hf_old"),
+        ];
+        assert_eq!(
+            select(&all, TokenChoice::Implicit).await.unwrap().as_deref(),
+            Some("hf_new")
+        );
+        assert_eq!(
+            select(&[all[0], all[2]], TokenChoice::Implicit)
+                .await
+                .unwrap()
+                .as_deref(),
+            Some("hf_old")
+        );
+        assert_eq!(
+            select(&all[..1], TokenChoice::Implicit).await.unwrap().as_deref(),
+            Some("hf_file")
+        );
+        assert_eq!(select(&all, TokenChoice::None).await.unwrap(), None);
+        let explicit = TokenChoice::Explicit(Token::new("hf_mine").unwrap());
+        assert_eq!(select(&all, explicit).await.unwrap().as_deref(), Some("hf_mine"));
+    }
+
+    #[tokio::test]
+    async fn a_stored_token_is_not_sent_unasked_when_switched_off() {
+        let pairs = [("HF_TOKEN", "hf_x"), ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")];
+        assert_eq!(select(&pairs, TokenChoice::Implicit).await.unwrap(), None);
+        assert_eq!(
+            select(&pairs, TokenChoice::Required).await.unwrap().as_deref(),
+            Some("hf_x")
+        );
+    }
+
+    #[tokio::test]
+    async fn a_missing_or_malformed_token_is_told_without_being_shown() {
+        let empty = tempfile::tempdir().unwrap();
+        let home = ("HF_HOME", empty.path().to_str().unwrap());
+        assert!(matches!(
+            select(&[home], TokenChoice::Required).await,
+            Err(Error::TokenNotFound)
+        ));
+        let err = select(&[("HF_TOKEN", "hf_se cret")], TokenChoice::Implicit)
+            .await
+            .unwrap_err();
+        assert!(
+            err.to_string().contains("HF_TOKEN") && !err.to_string().contains("cret"),
+            "{err}"
+        );
+    }
+}

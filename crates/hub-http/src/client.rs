@@ -1,0 +1,472 @@
+//! [`HfApi`], its builder, and its configuration from the environment.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use hub_types::env::{self, Env};
+use hub_types::{Token, ValidationError};
+
+use crate::auth::{TokenChoice, TokenSource};
+use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
+use crate::error::{Error, Result};
+use crate::retry::RetryPolicy;
+
+/// A client of the Hub. Cheap to clone; every clone shares connections and configuration.
+///
+/// ```no_run
+/// # async fn example() -> hub_http::Result<()> {
+/// let api = hub_http::HfApi::from_env()?;
+/// println!("{}", api.whoami().await?.name);
+/// # Ok(()) }
+/// ```
+#[derive(Clone)]
+pub struct HfApi {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) token: TokenChoice,
+    /// Whether requests are counted as downloads (`X-HF-Download-Counter`).
+    pub(crate) counts_download: bool,
+}
+
+/// What all clones share.
+pub(crate) struct Shared {
+    pub(crate) config: Config,
+    /// For calls: HTTP/2 where the server has it.
+    pub(crate) calls: reqwest::Client,
+    /// For file bytes: HTTP/1.1 only, so that parallel ranges get connections of their own; made at first use.
+    bulk: OnceLock<reqwest::Client>,
+}
+
+/// A client's settings, resolved.
+#[derive(Clone)]
+pub(crate) struct Config {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tokens: TokenSource,
+    pub(crate) offline: bool,
+    pub(crate) user_agent: HeaderValue,
+    pub(crate) headers: HeaderMap,
+    pub(crate) metadata_timeout: Duration,
+    /// Whether the environment set the timeout, which then wins over a call's own.
+    pub(crate) metadata_timeout_fixed: bool,
+    pub(crate) download_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) verify: bool,
+    pub(crate) retry: RetryPolicy,
+    proxies: Vec<reqwest::Proxy>,
+    ca_bundle: Option<PathBuf>,
+}
+
+impl HfApi {
+    /// A client as the environment describes it.
+    ///
+    /// Reads `HF_ENDPOINT`, `HUGGINGFACE_CO_STAGING`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`,
+    /// `XDG_CACHE_HOME`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
+    /// `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`, `HUB_VERIFY`,
+    /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE` and the usual proxy variables; [`hub_types::env`] says what each does.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a variable that cannot be right, [`Error::Setup`] when TLS cannot be set up.
+    pub fn from_env() -> Result<Self> {
+        HfApiBuilder::from_env(&Env::process())?.build()
+    }
+
+    /// A builder that reads nothing from the environment: the public Hub, no token.
+    pub fn builder() -> HfApiBuilder {
+        HfApiBuilder::default()
+    }
+
+    /// The base URL, without a slash at the end.
+    pub fn endpoint(&self) -> &str {
+        self.shared.config.endpoint.as_str()
+    }
+
+    /// Whether requests are forbidden.
+    pub fn is_offline(&self) -> bool {
+        self.shared.config.offline
+    }
+
+    /// The same client with another choice of token.
+    pub fn with_token(&self, choice: TokenChoice) -> Self {
+        Self {
+            token: choice,
+            ..self.clone()
+        }
+    }
+
+    /// The same client whose requests the Hub counts as one download (`X-HF-Download-Counter`).
+    pub fn counting_download(&self) -> Self {
+        Self {
+            counts_download: true,
+            ..self.clone()
+        }
+    }
+
+    /// The token that this client would send.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenNotFound`] where one is required, and what reading a stored one may give.
+    pub async fn token(&self) -> Result<Option<Token>> {
+        self.shared.config.tokens.select(&self.token).await
+    }
+
+    /// The HTTP client for file bytes.
+    pub(crate) fn bulk(&self) -> Result<&reqwest::Client> {
+        let shared = &self.shared;
+        if let Some(client) = shared.bulk.get() {
+            return Ok(client);
+        }
+        let client = shared.config.client(shared.config.download_timeout, true)?;
+        Ok(shared.bulk.get_or_init(|| client))
+    }
+}
+
+impl fmt::Debug for HfApi {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HfApi")
+            .field("endpoint", &self.endpoint())
+            .field("token", &self.token)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds an [`HfApi`].
+#[derive(Clone)]
+#[must_use = "a builder does nothing until it is built"]
+pub struct HfApiBuilder {
+    endpoint: String,
+    tokens: TokenSource,
+    offline: bool,
+    library: Option<(String, String)>,
+    origin: Option<String>,
+    headers: HeaderMap,
+    metadata_timeout: Option<Duration>,
+    metadata_timeout_fixed: bool,
+    download_timeout: Option<Duration>,
+    max_connections: Option<usize>,
+    verify: bool,
+    retry: RetryPolicy,
+    proxies: Vec<String>,
+    ca_bundle: Option<PathBuf>,
+}
+
+impl Default for HfApiBuilder {
+    fn default() -> Self {
+        Self {
+            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            tokens: TokenSource::default(),
+            offline: false,
+            library: None,
+            origin: None,
+            headers: HeaderMap::new(),
+            metadata_timeout: None,
+            metadata_timeout_fixed: false,
+            download_timeout: None,
+            max_connections: None,
+            verify: true,
+            retry: RetryPolicy::default(),
+            proxies: Vec::new(),
+            ca_bundle: None,
+        }
+    }
+}
+
+impl HfApiBuilder {
+    /// A builder with the environment's settings. See [`HfApi::from_env`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a variable that cannot be right.
+    pub fn from_env(env: &Env) -> Result<Self> {
+        let endpoint = match env.text(env::HF_ENDPOINT)? {
+            _ if env.flag(env::HUGGINGFACE_CO_STAGING) => STAGING_ENDPOINT,
+            Some(endpoint) => endpoint,
+            None => DEFAULT_ENDPOINT,
+        };
+        let metadata_timeout = env.seconds(env::HF_HUB_ETAG_TIMEOUT)?;
+        Ok(Self {
+            endpoint: endpoint.to_owned(),
+            tokens: TokenSource::from_env(env)?,
+            offline: env.offline(),
+            origin: env.text(env::HF_HUB_USER_AGENT_ORIGIN)?.map(str::to_owned),
+            metadata_timeout,
+            metadata_timeout_fixed: metadata_timeout.is_some_and(|timeout| timeout != DEFAULT_TIMEOUT),
+            download_timeout: env.seconds(env::HF_HUB_DOWNLOAD_TIMEOUT)?,
+            max_connections: env
+                .number(env::HUB_CONNECTIONS)?
+                .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            verify: !env
+                .text(env::HUB_VERIFY)?
+                .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "0" | "off" | "no" | "false")),
+            ca_bundle: env
+                .path(env::HUB_CA_BUNDLE)
+                .or_else(|| env.path(env::REQUESTS_CA_BUNDLE)),
+            ..Self::default()
+        })
+    }
+
+    /// The base URL of the Hub.
+    pub fn endpoint(mut self, endpoint: impl Into<String>) -> Self {
+        self.endpoint = endpoint.into();
+        self
+    }
+
+    /// The token of every call that does not choose another.
+    pub fn token(mut self, token: Token) -> Self {
+        self.tokens.client = Some(token);
+        self
+    }
+
+    /// Sends no token unless a call gives one.
+    pub fn no_token(mut self) -> Self {
+        self.tokens = TokenSource::default();
+        self
+    }
+
+    /// Forbids every request.
+    pub fn offline(mut self, offline: bool) -> Self {
+        self.offline = offline;
+        self
+    }
+
+    /// The program that uses this library, for the user agent.
+    pub fn user_agent(mut self, name: impl Into<String>, version: impl Into<String>) -> Self {
+        self.library = Some((name.into(), version.into()));
+        self
+    }
+
+    /// A header to send with every call to the Hub; it wins over this client's own.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// How long to wait for a file's metadata. By default 10 seconds.
+    pub fn metadata_timeout(mut self, timeout: Duration) -> Self {
+        self.metadata_timeout = Some(timeout);
+        self
+    }
+
+    /// After how long without a byte a download's connection is given up. By default 10 seconds.
+    pub fn download_timeout(mut self, timeout: Duration) -> Self {
+        self.download_timeout = Some(timeout);
+        self
+    }
+
+    /// The most connections that one download uses. By default 8.
+    pub fn max_connections(mut self, connections: usize) -> Self {
+        self.max_connections = Some(connections);
+        self
+    }
+
+    /// Whether downloaded bytes are checked against their hash. By default they are.
+    pub fn verify(mut self, verify: bool) -> Self {
+        self.verify = verify;
+        self
+    }
+
+    /// How many times a request is repeated (5 by default), and the first wait, which doubles up to eight times itself
+    /// (1 second by default).
+    pub fn retries(mut self, max_retries: u32, first_wait: Duration) -> Self {
+        self.retry = RetryPolicy {
+            max_retries,
+            first_wait,
+            longest_wait: first_wait.saturating_mul(8),
+        };
+        self
+    }
+
+    /// A proxy for every request, in place of the environment's.
+    pub fn proxy(mut self, url: impl Into<String>) -> Self {
+        self.proxies.push(url.into());
+        self
+    }
+
+    /// A PEM file of certificate authorities to trust beside the system's.
+    pub fn ca_bundle(mut self, path: impl AsRef<Path>) -> Self {
+        self.ca_bundle = Some(path.as_ref().to_owned());
+        self
+    }
+
+    /// Builds the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a setting that cannot be right, [`Error::Setup`] when TLS or a proxy cannot be set up,
+    /// [`Error::Io`] when the certificate file cannot be read.
+    pub fn build(self) -> Result<HfApi> {
+        let user_agent = self.user_agent_value()?;
+        if self.max_connections == Some(0) {
+            return Err(ValidationError::new("connection limit", "0", "must be 1 or more").into());
+        }
+        let mut proxies = Vec::new();
+        for url in &self.proxies {
+            let proxy = reqwest::Proxy::all(url).map_err(|_| {
+                ValidationError::new(
+                    "proxy",
+                    crate::error::without_query(url),
+                    "must be a URL like http://host:port",
+                )
+            })?;
+            proxies.push(proxy);
+        }
+        let config = Config {
+            endpoint: Endpoint::parse(&self.endpoint)?,
+            tokens: self.tokens,
+            offline: self.offline,
+            user_agent,
+            headers: self.headers,
+            metadata_timeout: self.metadata_timeout.unwrap_or(DEFAULT_TIMEOUT),
+            metadata_timeout_fixed: self.metadata_timeout_fixed,
+            download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
+            max_connections: self.max_connections.unwrap_or(8),
+            verify: self.verify,
+            retry: self.retry,
+            proxies,
+            ca_bundle: self.ca_bundle,
+        };
+        let calls = config.client(CALL_IDLE_TIMEOUT, false)?;
+        let shared = Shared {
+            config,
+            calls,
+            bulk: OnceLock::new(),
+        };
+        Ok(HfApi {
+            shared: Arc::new(shared),
+            token: TokenChoice::Implicit,
+            counts_download: false,
+        })
+    }
+
+    /// `<name>/<version>; hf_hub/<version>; rust/<version>; origin/<value>`, each item once.
+    fn user_agent_value(&self) -> Result<HeaderValue> {
+        let version = env!("CARGO_PKG_VERSION");
+        let (name, library_version) = match &self.library {
+            Some((name, version)) => (name.as_str(), version.as_str()),
+            None => ("unknown", "None"),
+        };
+        let mut text = format!(
+            "{name}/{library_version}; hf_hub/{version}; rust/{}",
+            env!("CARGO_PKG_RUST_VERSION")
+        );
+        if let Some(origin) = &self.origin {
+            text.push_str(&format!("; origin/{origin}"));
+        }
+        let mut items: Vec<&str> = Vec::new();
+        for item in text.split(';').map(str::trim).filter(|item| !item.is_empty()) {
+            if !items.contains(&item) {
+                items.push(item);
+            }
+        }
+        HeaderValue::from_str(&items.join("; "))
+            .map_err(|_| ValidationError::new("user agent", text, "must be visible ASCII characters").into())
+    }
+}
+
+impl fmt::Debug for HfApiBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HfApiBuilder")
+            .field("endpoint", &crate::error::without_query(&self.endpoint))
+            .finish_non_exhaustive()
+    }
+}
+
+const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Without a byte for this long, a call has failed: the Hub itself ends one after 60 seconds.
+const CALL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl Config {
+    fn client(&self, idle: Duration, bulk: bool) -> Result<reqwest::Client> {
+        // A program that has chosen a provider keeps it; otherwise ours, which builds fast.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let setup = |err: reqwest::Error| Error::Setup { source: err.into() };
+        let mut builder = reqwest::Client::builder()
+            // Redirects are followed in `request`, which decides at each hop who may see the token.
+            .redirect(reqwest::redirect::Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .read_timeout(idle)
+            .tcp_nodelay(true)
+            .tcp_keepalive(Duration::from_secs(30))
+            .pool_max_idle_per_host(16)
+            .referer(false);
+        if bulk {
+            builder = builder.http1_only();
+        }
+        for proxy in &self.proxies {
+            builder = builder.proxy(proxy.clone());
+        }
+        if let Some(path) = &self.ca_bundle {
+            let pem = fs_err::read(path)?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| {
+                ValidationError::new(
+                    "certificate file",
+                    path.to_string_lossy(),
+                    "must hold certificates in PEM form",
+                )
+            })?;
+            builder = builder.tls_certs_merge(certificates);
+        }
+        builder.build().map_err(setup)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(pairs: &[(&str, &str)]) -> Result<HfApi> {
+        HfApiBuilder::from_env(&Env::from_pairs(pairs.iter().map(|(k, v)| (*k, *v))))?.build()
+    }
+
+    #[test]
+    fn endpoint_comes_from_the_environment() {
+        assert_eq!(from(&[]).unwrap().endpoint(), "https://huggingface.co");
+        assert_eq!(
+            from(&[("HF_ENDPOINT", "http://h:1/")]).unwrap().endpoint(),
+            "http://h:1"
+        );
+        let staging = [("HF_ENDPOINT", "http://h:1/"), ("HUGGINGFACE_CO_STAGING", "1")];
+        assert_eq!(from(&staging).unwrap().endpoint(), "https://hub-ci.huggingface.co");
+    }
+
+    #[test]
+    fn a_malformed_setting_names_itself() {
+        for (name, value) in [
+            ("HF_ENDPOINT", "not a url"),
+            ("HF_HUB_ETAG_TIMEOUT", "soon"),
+            ("HUB_CONNECTIONS", "-1"),
+        ] {
+            let err = from(&[(name, value)]).unwrap_err().to_string();
+            assert!(err.contains(value), "{err}");
+        }
+    }
+
+    #[test]
+    fn user_agent_has_each_item_once() {
+        let builder = HfApi::builder().user_agent("demo", "1.0");
+        let text = HfApiBuilder {
+            origin: Some("ci; demo/1.0".into()),
+            ..builder
+        }
+        .user_agent_value()
+        .unwrap();
+        let version = env!("CARGO_PKG_VERSION");
+        let rust = env!("CARGO_PKG_RUST_VERSION");
+        assert_eq!(text, format!("demo/1.0; hf_hub/{version}; rust/{rust}; origin/ci"));
+    }
+
+    #[test]
+    fn debug_shows_no_token() {
+        let api = HfApi::builder()
+            .token(Token::new("hf_secret").unwrap())
+            .build()
+            .unwrap();
+        let explicit = api.with_token(TokenChoice::Explicit(Token::new("hf_other").unwrap()));
+        let text = format!("{api:?} {explicit:?}");
+        assert!(!text.contains("secret") && !text.contains("other"), "{text}");
+    }
+}

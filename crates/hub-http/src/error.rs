@@ -1,0 +1,609 @@
+//! What can go wrong, and the table from a reply's status and error code to a variant.
+//!
+//! The table is the Python client's `utils.hf_raise_for_status`, with one rule dropped: there a missing repository is
+//! only recognised on `https` addresses.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use http::{HeaderMap, Method, StatusCode};
+use hub_types::{RepoId, RepoType, ValidationError};
+
+use crate::retry::RateLimit;
+
+/// The result of an operation.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why an operation failed, a variant for each thing a caller handles apart.
+///
+/// `Display` is one line that says what was attempted on what; the cause below it is [`source`](StdError::source), and
+/// [`Error::hint`] says what to do next. No token and no signed address stands in any of them.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// There is no such repository, or it is hidden from this token.
+    #[error("repository not found: {0}")]
+    RepoNotFound(Box<Reply>),
+    /// The repository is gated and this token's user is not on its list.
+    #[error("access to this repository is gated: {0}")]
+    GatedRepo(Box<Reply>),
+    /// The repository was disabled by the Hub.
+    #[error("access to this repository is disabled: {0}")]
+    DisabledRepo(Box<Reply>),
+    /// The repository exists, the branch, tag or commit does not.
+    #[error("revision not found: {0}")]
+    RevisionNotFound(Box<Reply>),
+    /// The revision exists, the file or folder does not.
+    #[error("entry not found: {0}")]
+    EntryNotFound(Box<Reply>),
+    /// There is no such bucket.
+    #[error("bucket not found: {0}")]
+    BucketNotFound(Box<Reply>),
+    /// There is no such job.
+    #[error("job not found: {0}")]
+    JobNotFound(Box<Reply>),
+    /// Status 400: the server refuses what was asked.
+    #[error("bad request: {0}")]
+    BadRequest(Box<Reply>),
+    /// Status 401: no token, or one that the server does not know.
+    #[error("not authorized: {0}")]
+    Unauthorized(Box<Reply>),
+    /// Status 403: the token may not do this.
+    #[error("forbidden: {0}")]
+    Forbidden(Box<Reply>),
+    /// Status 409: it exists already, or something else is being done to it.
+    #[error("conflict: {0}")]
+    Conflict(Box<Reply>),
+    /// Status 429: too many requests, also after waiting as long as the server asked.
+    #[error("too many requests: {0}")]
+    RateLimited(Box<Reply>),
+    /// Any other status of 400 or more.
+    #[error("the server answered with an error: {0}")]
+    Http(Box<Reply>),
+
+    /// The client is offline (`HF_HUB_OFFLINE`); nothing was sent.
+    #[error("cannot reach {url}: offline mode is enabled")]
+    Offline {
+        /// What would have been asked, without its query.
+        url: String,
+    },
+    /// No connection could be made.
+    #[error("cannot connect to {url}")]
+    Connect {
+        /// What was asked, without its query.
+        url: String,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The server took too long.
+    #[error("{url} gave no answer in time")]
+    Timeout {
+        /// What was asked, without its query.
+        url: String,
+        /// What timed out.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// The connection broke, or what came over it was no HTTP.
+    #[error("the connection to {url} failed")]
+    Transport {
+        /// What was asked, without its query.
+        url: String,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// More than 20 redirects.
+    #[error("{url} redirects too often, more than {limit} times")]
+    TooManyRedirects {
+        /// Where it began.
+        url: String,
+        /// The limit.
+        limit: usize,
+    },
+    /// A success reply that is not what the Hub's documents say.
+    #[error("unexpected reply from {url}: {problem}")]
+    MalformedReply {
+        /// What was asked, without its query.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+        /// The parser's own words, if a parser gave up.
+        source: Option<Box<dyn StdError + Send + Sync>>,
+    },
+    /// The bytes that arrived are not those that the server announced.
+    #[error("{path}: expected {expected}, received {received}; nothing wrong was kept")]
+    Integrity {
+        /// Which file.
+        path: String,
+        /// Size or hash that was announced.
+        expected: String,
+        /// Size or hash that arrived.
+        received: String,
+    },
+
+    /// A call needs a token and there is none.
+    #[error("no token was found")]
+    TokenNotFound,
+    /// A token could not be obtained (OIDC exchange, refresh, device login).
+    #[error("cannot obtain a token: {problem}")]
+    TokenExchange {
+        /// Why.
+        problem: String,
+        /// What is below it.
+        source: Option<Box<Self>>,
+    },
+    /// An argument that cannot be right; nothing was sent.
+    #[error(transparent)]
+    Invalid(#[from] ValidationError),
+    /// A local file or folder could not be read or written; the message names it.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
+    /// The client could not be set up (proxy, certificates, TLS).
+    #[error("cannot set up the HTTP client")]
+    Setup {
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// A background job was aborted before it ended.
+    #[error("the job was aborted")]
+    Aborted,
+    /// A background job ended with a panic: a defect of this library.
+    #[error("the job ended unexpectedly: {message}")]
+    Panicked {
+        /// The panic's message.
+        message: String,
+    },
+}
+
+/// The facts that every error reply has.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Reply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The request's method.
+    pub method: String,
+    /// The request's address, without its query.
+    pub url: String,
+    /// The server's id of the request, and the header it came in.
+    pub request_id: Option<(&'static str, String)>,
+    /// `X-Error-Code`, as it was sent.
+    pub code: Option<String>,
+    /// The server's own words, from header and body, one a line.
+    pub server_message: Option<String>,
+    /// How long the server asks to wait.
+    pub retry_after: Option<Duration>,
+    /// The `RateLimit` header, when it caused the refusal.
+    pub rate_limit: Option<RateLimit>,
+    /// `X-Repo-Commit`: what the revision resolved to although the entry is missing.
+    pub repo_commit: Option<String>,
+    /// The repository, read from the address.
+    pub repo: Option<RepoId>,
+    /// The body, if it is JSON: some error replies carry what was asked for.
+    pub body: Option<serde_json::Value>,
+    /// How many times the request was sent.
+    pub attempts: u32,
+}
+
+impl std::fmt::Display for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let reason = StatusCode::from_u16(self.status)
+            .ok()
+            .and_then(|s| s.canonical_reason())
+            .unwrap_or("unknown");
+        write!(f, "{} {reason} for {} {}", self.status, self.method, self.url)?;
+        if let Some((label, id)) = &self.request_id {
+            write!(f, " ({label}: {id})")?;
+        }
+        if let Some(message) = &self.server_message {
+            write!(f, ": {}", message.replace('\n', "; "))?;
+        }
+        if let Some(limit) = &self.rate_limit {
+            write!(f, ": the limit{limit} is used up")?;
+        }
+        if self.attempts > 1 {
+            write!(f, " (after {} attempts)", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error {
+    /// The reply, when there was one.
+    pub fn reply(&self) -> Option<&Reply> {
+        match self {
+            Self::RepoNotFound(reply)
+            | Self::GatedRepo(reply)
+            | Self::DisabledRepo(reply)
+            | Self::RevisionNotFound(reply)
+            | Self::EntryNotFound(reply)
+            | Self::BucketNotFound(reply)
+            | Self::JobNotFound(reply)
+            | Self::BadRequest(reply)
+            | Self::Unauthorized(reply)
+            | Self::Forbidden(reply)
+            | Self::Conflict(reply)
+            | Self::RateLimited(reply)
+            | Self::Http(reply) => Some(reply),
+            _ => None,
+        }
+    }
+
+    /// The HTTP status, when there was a reply.
+    pub fn status(&self) -> Option<u16> {
+        self.reply().map(|reply| reply.status)
+    }
+
+    /// The server's id of the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.reply()
+            .and_then(|reply| reply.request_id.as_ref())
+            .map(|(_, id)| id.as_str())
+    }
+
+    /// The server's own words.
+    pub fn server_message(&self) -> Option<&str> {
+        self.reply().and_then(|reply| reply.server_message.as_deref())
+    }
+
+    /// How long the server asked to wait.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.reply().and_then(|reply| reply.retry_after)
+    }
+
+    /// Whether what was asked for does not exist: repository, gated repository, revision, entry, bucket or job.
+    pub fn is_not_found(&self) -> bool {
+        matches!(
+            self,
+            Self::RepoNotFound(_)
+                | Self::GatedRepo(_)
+                | Self::RevisionNotFound(_)
+                | Self::EntryNotFound(_)
+                | Self::BucketNotFound(_)
+                | Self::JobNotFound(_)
+        ) || self.status() == Some(404)
+    }
+
+    /// Whether the same call may succeed later: no connection, a timeout, a broken connection, or one of the statuses
+    /// 408, 429, 500, 502, 503 and 504.
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Transport { .. } => true,
+            _ => self.status().is_some_and(crate::retry::is_retryable_status),
+        }
+    }
+
+    /// Whether no answer came: offline, no connection, a timeout, a broken connection.
+    pub fn is_unreachable(&self) -> bool {
+        matches!(
+            self,
+            Self::Offline { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Transport { .. }
+        )
+    }
+
+    /// What to do next, in one sentence, where there is something.
+    pub fn hint(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::RepoNotFound(_) => {
+                "check the id and the repo type; for a private or gated repo, log in with a token that may see it"
+            }
+            Self::GatedRepo(_) => "ask for access on the repo's page, then log in with a token of that account",
+            Self::RevisionNotFound(_) => "list the branches and tags that exist with list_repo_refs",
+            Self::Unauthorized(_) => "log in with a valid token, or set HF_TOKEN",
+            Self::Forbidden(_) => "use a token with write permission for this repo",
+            Self::RateLimited(_) => "wait, or log in: signed-in users have higher limits",
+            Self::Offline { .. } => "unset HF_HUB_OFFLINE to allow requests",
+            Self::Connect { .. } => "check the network, the proxy settings and HF_ENDPOINT",
+            Self::TokenNotFound => "log in, or set HF_TOKEN",
+            _ => return None,
+        })
+    }
+
+    pub(crate) fn malformed(url: &str, problem: impl Into<String>) -> Self {
+        Self::MalformedReply {
+            url: without_query(url),
+            problem: problem.into(),
+            source: None,
+        }
+    }
+}
+
+/// An address without query, fragment and user info: signed addresses carry secrets there.
+pub(crate) fn without_query(url: &str) -> String {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let bare = &url[..end];
+    match bare.split_once("://") {
+        Some((scheme, rest)) => {
+            let host_end = rest.find('/').unwrap_or(rest.len());
+            match rest[..host_end].rfind('@') {
+                Some(at) => format!("{scheme}://{}", &rest[at + 1..]),
+                None => bare.to_owned(),
+            }
+        }
+        None => bare.to_owned(),
+    }
+}
+
+/// What is known of a reply of status 400 or more, before it becomes an [`Error`].
+pub(crate) struct ErrorReply<'a> {
+    pub(crate) method: &'a Method,
+    pub(crate) url: &'a str,
+    pub(crate) status: StatusCode,
+    pub(crate) headers: &'a HeaderMap,
+    pub(crate) body: &'a [u8],
+    pub(crate) attempts: u32,
+}
+
+impl ErrorReply<'_> {
+    /// The decision table; the first row that matches wins.
+    pub(crate) fn into_error(self) -> Error {
+        let code = self.header("x-error-code");
+        let message = self.header("x-error-message");
+        let path = path_of(self.url);
+        let reply = Box::new(self.facts());
+        match code.as_deref() {
+            Some("RevisionNotFound") => return Error::RevisionNotFound(reply),
+            Some("EntryNotFound") => return Error::EntryNotFound(reply),
+            Some("GatedRepo") => return Error::GatedRepo(reply),
+            _ => {}
+        }
+        if message.as_deref() == Some("Access to this resource is disabled.") {
+            return Error::DisabledRepo(reply);
+        }
+        if code.as_deref() == Some("RepoNotFound") && path.starts_with("/api/buckets/") {
+            return Error::BucketNotFound(reply);
+        }
+        if reply.status == 404 && is_job(path) {
+            return Error::JobNotFound(reply);
+        }
+        let hidden = reply.status == 401
+            && message.as_deref() != Some("Invalid credentials in Authorization header")
+            && is_repo_address(path);
+        if code.as_deref() == Some("RepoNotFound") || hidden {
+            return Error::RepoNotFound(reply);
+        }
+        match reply.status {
+            400 => Error::BadRequest(reply),
+            401 => Error::Unauthorized(reply),
+            403 => Error::Forbidden(reply),
+            409 => Error::Conflict(reply),
+            429 => Error::RateLimited(reply),
+            _ => Error::Http(reply),
+        }
+    }
+
+    fn facts(&self) -> Reply {
+        let request_id = [
+            ("x-request-id", "Request ID"),
+            ("x-amzn-trace-id", "Amzn Trace ID"),
+            ("x-amz-cf-id", "Amz CF ID"),
+        ]
+        .into_iter()
+        .find_map(|(header, label)| self.header(header).filter(|id| !id.is_empty()).map(|id| (label, id)));
+        let json: Option<serde_json::Value> = serde_json::from_slice(self.body).ok();
+        let mut server_message = self.server_message(json.as_ref());
+        if self.status == StatusCode::RANGE_NOT_SATISFIABLE
+            && let Some(range) = self.header("content-range")
+        {
+            server_message = Some(format!(
+                "{} (Content-Range: {range})",
+                server_message.unwrap_or_default()
+            ));
+        }
+        Reply {
+            status: self.status.as_u16(),
+            method: self.method.to_string(),
+            url: without_query(self.url),
+            request_id,
+            code: self.header("x-error-code"),
+            server_message,
+            retry_after: self
+                .header("retry-after")
+                .and_then(|v| v.parse().ok())
+                .map(Duration::from_secs),
+            rate_limit: RateLimit::from_headers(self.headers).filter(|limit| limit.remaining == 0),
+            repo_commit: self.header("x-repo-commit"),
+            repo: repo_of(path_of(self.url)),
+            body: json,
+            attempts: self.attempts,
+        }
+    }
+
+    /// Header lines, then body messages; blanks trimmed, empty and repeated ones left out.
+    fn server_message(&self, json: Option<&serde_json::Value>) -> Option<String> {
+        let mut lines: Vec<String> = Vec::new();
+        let mut add = |text: &str| {
+            for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+                let line: String = line.chars().filter(|c| !c.is_control()).take(2000).collect();
+                if !lines.contains(&line) {
+                    lines.push(line);
+                }
+            }
+        };
+        if let Some(message) = self.header("x-error-message") {
+            add(&message);
+        }
+        match json {
+            Some(serde_json::Value::Object(body)) => {
+                match body.get("error") {
+                    Some(serde_json::Value::String(text)) => add(text),
+                    Some(serde_json::Value::Array(texts)) => texts.iter().filter_map(|t| t.as_str()).for_each(&mut add),
+                    _ => {}
+                }
+                if let Some(text) = body.get("error_description").and_then(|t| t.as_str()) {
+                    add(text);
+                }
+                if let Some(errors) = body.get("errors").and_then(|e| e.as_array()) {
+                    errors
+                        .iter()
+                        .filter_map(|e| e.get("message")?.as_str())
+                        .for_each(&mut add);
+                }
+            }
+            Some(_) => {}
+            None => {
+                let html = self.header("content-type").is_some_and(|kind| kind.contains("html"));
+                if let Ok(text) = std::str::from_utf8(self.body)
+                    && !html
+                {
+                    add(text);
+                }
+            }
+        }
+        (!lines.is_empty()).then(|| lines.join("\n"))
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.headers
+            .get(name)
+            .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+    }
+}
+
+fn path_of(url: &str) -> &str {
+    let end = url.find(['?', '#']).unwrap_or(url.len());
+    let rest = url[..end].split_once("://").map_or("", |(_, rest)| rest);
+    rest.find('/').map_or("/", |at| &rest[at..])
+}
+
+fn is_job(path: &str) -> bool {
+    ["/api/jobs/", "/api/scheduled-jobs/"].into_iter().any(|prefix| {
+        path.strip_prefix(prefix)
+            .is_some_and(|rest| rest.split('/').filter(|s| !s.is_empty()).count() >= 2)
+    })
+}
+
+fn is_repo_address(path: &str) -> bool {
+    let named = ["/api/models/", "/api/datasets/", "/api/spaces/"]
+        .into_iter()
+        .any(|prefix| path.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty()));
+    named
+        || path
+            .find("/resolve/")
+            .is_some_and(|at| at > 0 && path.len() > at + "/resolve/".len())
+}
+
+/// The repository that an address is about: the resolve form first, then the API form.
+fn repo_of(path: &str) -> Option<RepoId> {
+    if let Some((before, _)) = path.split_once("/resolve/") {
+        let before = before.trim_start_matches('/');
+        let (repo_type, id) = match before.split_once('/') {
+            Some((first, rest)) => match RepoType::from_plural(first) {
+                Some(repo_type) if repo_type != RepoType::Model => (repo_type, rest),
+                _ => (RepoType::Model, before),
+            },
+            None => (RepoType::Model, before),
+        };
+        return RepoId::new(repo_type, id).ok();
+    }
+    let mut parts = path.strip_prefix("/api/")?.split('/');
+    let repo_type = RepoType::from_plural(parts.next()?)?;
+    let first = parts.next().filter(|part| !part.is_empty())?;
+    const NOT_A_NAME: [&str; 8] = [
+        "resolve",
+        "tree",
+        "blob",
+        "raw",
+        "refs",
+        "commit",
+        "discussions",
+        "settings",
+    ];
+    match parts
+        .next()
+        .filter(|part| !part.is_empty() && !NOT_A_NAME.contains(part) && *part != "revision")
+    {
+        Some(second) => RepoId::new(repo_type, &format!("{first}/{second}")).ok(),
+        None => RepoId::new(repo_type, first).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(status: u16, url: &str, headers: &[(&'static str, &str)], body: &str) -> Error {
+        let mut map = HeaderMap::new();
+        for (name, value) in headers {
+            map.append(*name, value.parse().unwrap());
+        }
+        ErrorReply {
+            method: &Method::GET,
+            url,
+            status: StatusCode::from_u16(status).unwrap(),
+            headers: &map,
+            body: body.as_bytes(),
+            attempts: 1,
+        }
+        .into_error()
+    }
+
+    macro_rules! table {
+        ($($name:ident: $status:literal $url:literal [$($header:literal = $value:literal),*] => $variant:ident;)*) => {
+            $(#[test]
+            fn $name() {
+                let err = error($status, concat!("http://hub.example", $url), &[$(($header, $value)),*], "");
+                assert!(matches!(err, Error::$variant(_)), "{err:?}");
+            })*
+        };
+    }
+
+    table! {
+        code_revision: 404 "/api/models/a/b" ["x-error-code" = "RevisionNotFound"] => RevisionNotFound;
+        code_entry: 404 "/a/b/resolve/main/x" ["x-error-code" = "EntryNotFound"] => EntryNotFound;
+        gated_401: 401 "/api/models/a/b" ["x-error-code" = "GatedRepo"] => GatedRepo;
+        gated_403: 403 "/a/b/resolve/main/x" ["x-error-code" = "GatedRepo"] => GatedRepo;
+        disabled: 403 "/api/models/a/b" ["x-error-message" = "Access to this resource is disabled."] => DisabledRepo;
+        forbidden_other_text: 403 "/api/models/a/b" ["x-error-message" = "Access to this is disabled."] => Forbidden;
+        bucket: 404 "/api/buckets/a/b/tree" ["x-error-code" = "RepoNotFound"] => BucketNotFound;
+        job: 404 "/api/jobs/ada/123" [] => JobNotFound;
+        scheduled_job: 404 "/api/scheduled-jobs/ada/123" [] => JobNotFound;
+        jobs_listing: 404 "/api/jobs/ada" [] => Http;
+        code_repo: 404 "/api/repos/delete" ["x-error-code" = "RepoNotFound"] => RepoNotFound;
+        hidden_repo: 401 "/api/models/a/b" ["x-error-message" = "Invalid username or password."] => RepoNotFound;
+        hidden_file: 401 "/datasets/a/b/resolve/main/x" [] => RepoNotFound;
+        bad_token: 401 "/api/models/a/b" ["x-error-message" = "Invalid credentials in Authorization header"] => Unauthorized;
+        unauthorized_listing: 401 "/api/models" [] => Unauthorized;
+        unauthorized_create: 401 "/api/repos/create" [] => Unauthorized;
+        bad_request: 400 "/api/models/a/b" [] => BadRequest;
+        conflict: 409 "/api/repos/create" [] => Conflict;
+        rate_limited: 429 "/api/models" [] => RateLimited;
+        plain_404: 404 "/api/models/a/b" [] => Http;
+        teapot: 418 "/x" [] => Http;
+    }
+
+    #[test]
+    fn message_names_each_thing_once() {
+        let err = error(
+            400,
+            "http://user:hf_secret@hub.example/api/models/a/b?sig=secret",
+            &[("x-request-id", "r1"), ("x-error-message", "bad name\nbad name")],
+            r#"{"error": ["bad name", "too long"], "errors": [{"message": "third"}]}"#,
+        );
+        let text = err.to_string();
+        assert_eq!(
+            text,
+            "bad request: 400 Bad Request for GET http://hub.example/api/models/a/b (Request ID: r1): bad name; too long; third"
+        );
+        assert!(!format!("{err:?}").contains("secret"));
+        let html = error(502, "http://h/x", &[("content-type", "text/html")], "<html>oops</html>");
+        assert_eq!(html.server_message(), None);
+    }
+
+    #[test]
+    fn repo_is_read_from_the_address() {
+        for (path, repo) in [
+            ("/api/datasets/a/b/tree/main", Some("datasets/a/b")),
+            ("/api/models/gpt2/revision/main", Some("gpt2")),
+            ("/spaces/a/b/resolve/main/x/y", Some("spaces/a/b")),
+            ("/gpt2/resolve/main/x", Some("gpt2")),
+            ("/api/whoami-v2", None),
+        ] {
+            assert_eq!(repo_of(path).map(|repo| repo.to_string()).as_deref(), repo, "{path}");
+        }
+    }
+
+    #[test]
+    fn is_small() {
+        assert!(size_of::<Error>() <= 72, "{}", size_of::<Error>());
+    }
+}

@@ -1,0 +1,73 @@
+//! What `.spawn()` returns: an operation that runs in the background.
+
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+
+/// An operation in the background.
+///
+/// Dropping it lets the operation run on, as the Python client's futures do; [`Job::abort`] ends it. Await it, or
+/// [`Job::wait`] for it, to get its result.
+#[derive(Debug)]
+#[must_use = "a job runs on by itself, but its result is lost"]
+pub struct Job<T, E = Error> {
+    task: JoinHandle<Result<T, E>>,
+}
+
+impl<T: Send + 'static, E: From<Error> + Send + 'static> Job<T, E> {
+    /// Starts `future` on the caller's runtime, or on this crate's own where there is none.
+    pub fn start(future: impl Future<Output = Result<T, E>> + Send + 'static) -> Self {
+        Self {
+            task: crate::runtime::handle().spawn(future),
+        }
+    }
+
+    /// Whether it has ended, be it well or not.
+    pub fn is_done(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Ends it at its next step. Nothing half-written has a final name afterwards; awaiting it gives
+    /// [`Error::Aborted`], unless it had ended before.
+    pub fn abort(&self) {
+        self.task.abort();
+    }
+
+    /// Blocks until it has ended.
+    ///
+    /// # Errors
+    ///
+    /// The operation's own, or [`Error::Aborted`].
+    #[cfg(feature = "blocking")]
+    pub fn wait(self) -> Result<T, E> {
+        crate::runtime::wait(self.into_future())
+    }
+}
+
+impl<T: Send + 'static, E: From<Error> + Send + 'static> IntoFuture for Job<T, E> {
+    type Output = Result<T, E>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move {
+            match self.task.await {
+                Ok(result) => result,
+                Err(ended) if ended.is_cancelled() => Err(Error::Aborted.into()),
+                Err(ended) => {
+                    let message = match ended.try_into_panic() {
+                        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+                            (Some(text), _) => (*text).to_owned(),
+                            (_, Some(text)) => text.clone(),
+                            _ => "unknown panic".to_owned(),
+                        },
+                        Err(ended) => ended.to_string(),
+                    };
+                    Err(Error::Panicked { message }.into())
+                }
+            }
+        })
+    }
+}

@@ -1,0 +1,214 @@
+//! The one definition of an operation: its fields as data, its setters, and the three ways to run it.
+
+/// Defines an operation: a method that begins it, its fields as serde data, a setter for each option, and `.await`,
+/// `.wait()` (feature `blocking`) and `.spawn()`.
+///
+/// ```ignore
+/// operation! {
+///     impl HfApi, Error;
+///
+///     /// Creates a repo on the Hub.
+///     pub fn create_repo(
+///         /// The repo to create.
+///         repo_id: RepoId,
+///     ) -> CreateRepo(CreateRepoArgs) => RepoUrl {
+///         /// Makes the repo private. By default the owner's own setting decides.
+///         private: bool,
+///     }
+/// }
+///
+/// impl CreateRepoArgs {
+///     async fn run(self, api: HfApi) -> Result<RepoUrl> { … }
+/// }
+/// ```
+///
+/// The arguments' names are the Python client's, so that a recorded call can be replayed as it stands
+/// ([`Operation::from_args`](crate::Operation)). An argument is anything that is an
+/// [`Argument`](hub_types::Argument) of its type. A bad one is kept and reported when the operation runs, so that a
+/// chain of calls never breaks in the middle.
+///
+/// A listing has `=> stream Item` instead of `=> Output`: it gives [`Items`](crate::Items), which asks for a page when
+/// its first item is wanted.
+///
+/// What cannot be data (a progress receiver) comes in a last block, `skip { … }`, and is left out of the serde form.
+#[macro_export]
+macro_rules! operation {
+    (
+        impl $ctx:ident, $error:ty;
+        $(#[$meta:meta])*
+        pub fn $name:ident ( $($required:tt)* ) -> $op:ident ( $args:ident ) => stream $item:ty { $($optional:tt)* }
+        $(skip { $($skipped:tt)* })?
+    ) => {
+        $crate::__operation! {
+            [$ctx, $error] [$(#[$meta])*] $name $op $args [$crate::Items<$item>]
+            ($($required)*) ($($optional)*) ($($($skipped)*)?)
+        }
+
+        #[cfg(feature = "blocking")]
+        impl $op {
+            /// Runs it and blocks: gives an iterator that asks for a page when its first item is wanted.
+            ///
+            /// Safe inside an async runtime too, where it blocks the calling thread.
+            ///
+            /// # Errors
+            ///
+            /// As for `.await`.
+            pub fn wait(self) -> ::std::result::Result<$crate::BlockingItems<$item>, $error> {
+                ::std::result::Result::Ok($crate::__wait(::std::future::IntoFuture::into_future(self))?.into_blocking())
+            }
+        }
+    };
+    (
+        impl $ctx:ident, $error:ty;
+        $(#[$meta:meta])*
+        pub fn $name:ident ( $($required:tt)* ) -> $op:ident ( $args:ident ) => $output:ty { $($optional:tt)* }
+        $(skip { $($skipped:tt)* })?
+    ) => {
+        $crate::__operation! {
+            [$ctx, $error] [$(#[$meta])*] $name $op $args [$output]
+            ($($required)*) ($($optional)*) ($($($skipped)*)?)
+        }
+
+        #[cfg(feature = "blocking")]
+        impl $op {
+            /// Runs it and blocks until it is through.
+            ///
+            /// Safe inside an async runtime too, where it blocks the calling thread.
+            ///
+            /// # Errors
+            ///
+            /// As for `.await`.
+            pub fn wait(self) -> ::std::result::Result<$output, $error> {
+                $crate::__wait(::std::future::IntoFuture::into_future(self))
+            }
+        }
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __operation {
+    (
+        [$ctx:ident, $error:ty] [$(#[$meta:meta])*] $name:ident $op:ident $args:ident [$output:ty]
+        ($($(#[doc = $rdoc:expr])* $required:ident : $rtype:ty),* $(,)?)
+        ($($(#[doc = $odoc:expr])* $optional:ident : $otype:ty),* $(,)?)
+        ($($(#[doc = $sdoc:expr])* $skipped:ident : $stype:ty),* $(,)?)
+    ) => {
+        #[doc = concat!("The arguments of [`", stringify!($ctx), "::", stringify!($name), "`], by the Python client's names.")]
+        #[derive(Debug, Clone, ::serde::Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct $args {
+            $($(#[doc = $rdoc])* pub $required: $rtype,)*
+            $($(#[doc = $odoc])* #[serde(default)] pub $optional: ::std::option::Option<$otype>,)*
+            $($(#[doc = $sdoc])* #[serde(skip)] pub $skipped: $stype,)*
+        }
+
+        #[doc = concat!("What [`", stringify!($ctx), "::", stringify!($name), "`] begins.")]
+        #[derive(Debug)]
+        #[must_use = "an operation does nothing until it is awaited, waited for or spawned"]
+        pub struct $op {
+            ctx: $ctx,
+            args: ::std::result::Result<$args, $error>,
+        }
+
+        impl $ctx {
+            $(#[$meta])*
+            pub fn $name(&self $(, $required: impl ::hub_types::Argument<$rtype>)*) -> $op {
+                let args = || -> ::std::result::Result<$args, ::hub_types::ValidationError> {
+                    ::std::result::Result::Ok($args {
+                        $($required: ::hub_types::Argument::into_argument($required)?.ok_or_else(|| {
+                            ::hub_types::ValidationError::new("argument", stringify!($required), "is required")
+                        })?,)*
+                        $($optional: ::std::option::Option::None,)*
+                        $($skipped: ::std::default::Default::default(),)*
+                    })
+                };
+                let args = args().map_err(<$error>::from);
+                $op { ctx: self.clone(), args }
+            }
+        }
+
+        impl $op {
+            /// The operation from its arguments as data.
+            pub fn from_args(ctx: &$ctx, args: $args) -> Self {
+                Self { ctx: ctx.clone(), args: ::std::result::Result::Ok(args) }
+            }
+
+            $(
+                $(#[doc = $odoc])*
+                pub fn $optional(mut self, $optional: impl ::hub_types::Argument<$otype>) -> Self {
+                    if let ::std::result::Result::Ok(args) = &mut self.args {
+                        match ::hub_types::Argument::into_argument($optional) {
+                            ::std::result::Result::Ok(value) => args.$optional = value,
+                            ::std::result::Result::Err(err) => self.args = ::std::result::Result::Err(err.into()),
+                        }
+                    }
+                    self
+                }
+            )*
+
+            $(
+                $(#[doc = $sdoc])*
+                pub fn $skipped(mut self, $skipped: impl ::hub_types::Argument<$stype>) -> Self {
+                    if let ::std::result::Result::Ok(args) = &mut self.args {
+                        match ::hub_types::Argument::into_argument($skipped) {
+                            ::std::result::Result::Ok(value) => args.$skipped = value.unwrap_or_default(),
+                            ::std::result::Result::Err(err) => self.args = ::std::result::Result::Err(err.into()),
+                        }
+                    }
+                    self
+                }
+            )*
+
+            /// Runs it in the background.
+            pub fn spawn(self) -> $crate::Job<$output, $error> {
+                $crate::Job::start(::std::future::IntoFuture::into_future(self))
+            }
+        }
+
+        impl ::std::future::IntoFuture for $op {
+            type Output = ::std::result::Result<$output, $error>;
+            type IntoFuture = $crate::BoxFuture<Self::Output>;
+
+            fn into_future(self) -> Self::IntoFuture {
+                ::std::boxed::Box::pin(async move { self.args?.run(self.ctx).await })
+            }
+        }
+
+        impl $crate::Operation for $op {
+            type Context = $ctx;
+            type Output = $output;
+            type Error = $error;
+            const NAME: &'static str = stringify!($name);
+
+            fn from_json(ctx: &$ctx, args: ::serde_json::Value) -> ::std::result::Result<Self, ::serde_json::Error> {
+                ::std::result::Result::Ok(Self::from_args(ctx, ::serde_json::from_value(args)?))
+            }
+        }
+    };
+}
+
+/// A boxed future: what an operation becomes when it is awaited.
+///
+/// Boxed on purpose: unboxed, the futures of large operations take tens of kilobytes and make the compiler of a program
+/// that nests them give up.
+pub type BoxFuture<T> = std::pin::Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// What every operation is: a value that can be made of recorded arguments and run.
+pub trait Operation: IntoFuture<Output = Result<<Self as Operation>::Output, Self::Error>> + Sized + Send {
+    /// What it runs on: a client, or a cache.
+    type Context;
+    /// What it gives.
+    type Output;
+    /// How it fails.
+    type Error;
+    /// Its name, the Python client's.
+    const NAME: &'static str;
+
+    /// The operation from its arguments as JSON, by the Python client's names.
+    ///
+    /// # Errors
+    ///
+    /// When an argument is unknown, missing or of another type.
+    fn from_json(ctx: &Self::Context, args: serde_json::Value) -> Result<Self, serde_json::Error>;
+}

@@ -1,0 +1,318 @@
+//! Listings: lazy streams over pages that the server links with `Link: <…>; rel="next"`.
+//!
+//! As the Python client's `utils.paginate`, with two differences. A relative link is resolved, and the token goes along
+//! only where it may (a page on another host gets none). A page may be empty and still have a next one.
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_core::Stream;
+use http::HeaderMap;
+use serde::de::DeserializeOwned;
+
+use crate::client::HfApi;
+use crate::error::Result;
+use crate::operation::BoxFuture;
+use crate::request::Request;
+
+type FetchPage<T> = Box<dyn FnMut() -> Option<BoxFuture<Result<Page<T>>>> + Send>;
+
+/// One page, and how to get the next one.
+struct Page<T> {
+    items: VecDeque<T>,
+    rest: FetchPage<T>,
+}
+
+/// The items of a listing, as a stream.
+///
+/// A page is asked for when its first item is wanted, never before. After an error the stream ends.
+pub struct Items<T> {
+    buffered: VecDeque<T>,
+    fetch: Option<FetchPage<T>>,
+    pending: Option<BoxFuture<Result<Page<T>>>>,
+    left: Option<u64>,
+}
+
+impl<T: Send + 'static> Items<T> {
+    /// Items that are there already.
+    pub fn from_vec(items: Vec<T>) -> Self {
+        Self {
+            buffered: items.into(),
+            fetch: None,
+            pending: None,
+            left: None,
+        }
+    }
+
+    /// The items of the pages that begin with `request`'s answer.
+    pub(crate) fn paged(api: HfApi, request: Request) -> Self
+    where
+        T: DeserializeOwned,
+    {
+        Self {
+            buffered: VecDeque::new(),
+            fetch: Some(page_fetcher(api, request)),
+            pending: None,
+            left: None,
+        }
+    }
+
+    /// The same, with each page's items made by `parse` (for replies that are no bare array, or that need context).
+    pub(crate) fn paged_with<P>(api: HfApi, request: Request, parse: P) -> Self
+    where
+        P: Fn(&str, &[u8]) -> Result<Vec<T>> + Clone + Send + Sync + 'static,
+    {
+        Self {
+            buffered: VecDeque::new(),
+            fetch: Some(page_fetcher_with(api, request, parse)),
+            pending: None,
+            left: None,
+        }
+    }
+
+    /// At most `limit` items. No page is asked for that would only hold more.
+    pub fn limited(mut self, limit: Option<u64>) -> Self {
+        self.left = match (self.left, limit) {
+            (Some(left), Some(limit)) => Some(left.min(limit)),
+            (left, limit) => left.or(limit),
+        };
+        self
+    }
+
+    /// The items page by page, as the server gave them.
+    pub fn pages(self) -> Pages<T> {
+        Pages { items: self }
+    }
+
+    /// The next item, or `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<T>>
+    where
+        T: Unpin,
+    {
+        std::future::poll_fn(|cx| Pin::new(&mut *self).poll_next(cx)).await
+    }
+
+    /// All items in one list.
+    ///
+    /// # Errors
+    ///
+    /// The first page that cannot be had.
+    pub async fn collect_all(mut self) -> Result<Vec<T>>
+    where
+        T: Unpin,
+    {
+        let mut all = Vec::new();
+        while let Some(item) = self.next().await {
+            all.push(item?);
+        }
+        Ok(all)
+    }
+
+    /// The items as a blocking iterator.
+    #[cfg(feature = "blocking")]
+    pub fn into_blocking(self) -> BlockingItems<T> {
+        BlockingItems { items: Some(self) }
+    }
+
+    /// Brings the next page in; `Ready(None)` at the end.
+    fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<()>>> {
+        if self.pending.is_none() {
+            self.pending = self.fetch.as_mut().and_then(|fetch| fetch());
+        }
+        let Some(pending) = &mut self.pending else {
+            return Poll::Ready(None);
+        };
+        let page = std::task::ready!(pending.as_mut().poll(cx));
+        self.pending = None;
+        match page {
+            Ok(page) => {
+                self.buffered = page.items;
+                self.fetch = Some(page.rest);
+                Poll::Ready(Some(Ok(())))
+            }
+            Err(err) => {
+                self.fetch = None;
+                Poll::Ready(Some(Err(err)))
+            }
+        }
+    }
+}
+
+impl<T: Send + Unpin + 'static> Stream for Items<T> {
+    type Item = Result<T>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            if self.left == Some(0) {
+                return Poll::Ready(None);
+            }
+            if let Some(item) = self.buffered.pop_front() {
+                self.left = self.left.map(|left| left - 1);
+                return Poll::Ready(Some(Ok(item)));
+            }
+            match std::task::ready!(self.poll_page(cx)) {
+                None => return Poll::Ready(None),
+                Some(Ok(())) => {}
+                Some(Err(err)) => return Poll::Ready(Some(Err(err))),
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Items<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Items")
+            .field("buffered", &self.buffered.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The pages of a listing, as a stream of lists.
+#[derive(Debug)]
+pub struct Pages<T> {
+    items: Items<T>,
+}
+
+impl<T: Send + Unpin + 'static> Stream for Pages<T> {
+    type Item = Result<Vec<T>>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let items = &mut self.items;
+        if items.left == Some(0) {
+            return Poll::Ready(None);
+        }
+        if items.buffered.is_empty() {
+            match std::task::ready!(items.poll_page(cx)) {
+                None => return Poll::Ready(None),
+                Some(Err(err)) => return Poll::Ready(Some(Err(err))),
+                Some(Ok(())) => {}
+            }
+        }
+        let mut page: Vec<T> = std::mem::take(&mut items.buffered).into();
+        if let Some(left) = &mut items.left {
+            page.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
+            *left -= page.len() as u64;
+        }
+        Poll::Ready(Some(Ok(page)))
+    }
+}
+
+/// The items of a listing, as a blocking iterator: a page is asked for when its first item is wanted.
+#[cfg(feature = "blocking")]
+#[derive(Debug)]
+pub struct BlockingItems<T> {
+    items: Option<Items<T>>,
+}
+
+#[cfg(feature = "blocking")]
+impl<T: Send + Unpin + 'static> Iterator for BlockingItems<T> {
+    type Item = Result<T>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let mut items = self.items.take()?;
+        let (items, item) = if items.buffered.is_empty() || items.left == Some(0) {
+            crate::runtime::wait(async move {
+                let item = items.next().await;
+                (items, item)
+            })
+        } else {
+            let item = items.buffered.pop_front().map(Ok);
+            items.left = items.left.map(|left| left - 1);
+            (items, item)
+        };
+        self.items = Some(items);
+        item
+    }
+}
+
+fn page_fetcher<T: DeserializeOwned + Send + 'static>(api: HfApi, first: Request) -> FetchPage<T> {
+    page_fetcher_with(api, first, |url, body| crate::request::parse_json(url, body))
+}
+
+fn page_fetcher_with<T, P>(api: HfApi, first: Request, parse: P) -> FetchPage<T>
+where
+    T: Send + 'static,
+    P: Fn(&str, &[u8]) -> Result<Vec<T>> + Clone + Send + Sync + 'static,
+{
+    let mut first = Some(first);
+    Box::new(move || {
+        let request = first.take()?;
+        let (api, parse) = (api.clone(), parse.clone());
+        Some(Box::pin(async move {
+            let again = request.clone();
+            let reply = api.send(request.retried()).await?;
+            let next = next_link(reply.headers());
+            let url = reply.url().to_owned();
+            let next = match next {
+                Some(link) => Some(again.follow(&api, &url, &link)?),
+                None => None,
+            };
+            let items = parse(&url, &reply.bytes().await?)?.into();
+            let rest: FetchPage<T> = match next {
+                Some(next) => page_fetcher_with(api, next, parse),
+                None => Box::new(|| None),
+            };
+            Ok(Page { items, rest })
+        }))
+    })
+}
+
+/// The target of the link with `rel="next"`.
+fn next_link(headers: &HeaderMap) -> Option<String> {
+    link(headers, "next")
+}
+
+/// The target of the first link of relation `rel` in the `Link` headers.
+pub(crate) fn link(headers: &HeaderMap, rel: &str) -> Option<String> {
+    for value in headers.get_all("link") {
+        let Ok(mut text) = value.to_str() else { continue };
+        // Targets may hold commas and semicolons, so the brackets are what to go by.
+        while let Some(open) = text.find('<') {
+            let Some(close) = text[open..].find('>').map(|at| open + at) else {
+                break;
+            };
+            let target = &text[open + 1..close];
+            let rest = &text[close + 1..];
+            let end = rest.find('<').unwrap_or(rest.len());
+            let found = rest[..end].split([';', ',']).any(|parameter| {
+                let (key, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+                key.trim().eq_ignore_ascii_case("rel")
+                    && value
+                        .trim()
+                        .trim_matches('"')
+                        .split_ascii_whitespace()
+                        .any(|word| word.eq_ignore_ascii_case(rel))
+            });
+            if found {
+                return Some(target.to_owned());
+            }
+            text = &rest[end..];
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn finds_the_next_link_among_others() {
+        for (value, expected) in [
+            ("<http://h/a?x=1&c=2>; rel=\"next\"", Some("http://h/a?x=1&c=2")),
+            (
+                "<http://h/p>; rel=\"prev\", <http://h/n,1;2>; rel=next",
+                Some("http://h/n,1;2"),
+            ),
+            ("<http://h/a>; rel=\"xet-auth\"", None),
+            ("garbage", None),
+            ("<unclosed; rel=next", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert("link", value.parse().unwrap());
+            assert_eq!(next_link(&headers).as_deref(), expected, "{value}");
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! How far a transfer is, for whoever wants to show it. Libraries never draw.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// Names one file of a transfer in the calls of a [`Progress`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub struct ProgressId(pub u64);
+
+/// How one file of a transfer ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Outcome {
+    /// All bytes are where they belong.
+    Done,
+    /// Nothing had to be sent: the bytes were there already.
+    Skipped,
+    /// It failed or was cancelled.
+    Failed,
+}
+
+/// What a transfer is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Phase {
+    /// Listing files.
+    Listing,
+    /// Reading local files to know their hashes.
+    Hashing,
+    /// Moving bytes.
+    Transferring,
+    /// Making the commit.
+    Committing,
+}
+
+/// Receives what happens during a transfer. Every method does nothing by default.
+///
+/// Called from any task, also from several at once; it must not block.
+pub trait Progress: Send + Sync {
+    /// The transfer enters a phase; `files` and `bytes` are what lies before it, where known.
+    fn phase(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
+        let _ = (phase, files, bytes);
+    }
+
+    /// A file begins; `size` in bytes, where known. The id that is given back names it from here on.
+    fn started(&self, path: &str, size: Option<u64>) -> ProgressId {
+        let _ = (path, size);
+        ProgressId::default()
+    }
+
+    /// `bytes` more of the file are done.
+    fn advanced(&self, id: ProgressId, bytes: u64) {
+        let _ = (id, bytes);
+    }
+
+    /// The file starts again from `bytes`: what had come was not usable.
+    fn restarted(&self, id: ProgressId, bytes: u64) {
+        let _ = (id, bytes);
+    }
+
+    /// The file is through.
+    fn finished(&self, id: ProgressId, outcome: Outcome) {
+        let _ = (id, outcome);
+    }
+}
+
+/// A shared [`Progress`], or none.
+#[derive(Clone, Default)]
+pub struct ProgressHandle(Option<Arc<dyn Progress>>);
+
+impl ProgressHandle {
+    /// A handle that calls `progress`.
+    pub fn new(progress: impl Progress + 'static) -> Self {
+        Self(Some(Arc::new(progress)))
+    }
+
+    /// Whether anybody listens.
+    pub fn is_some(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// See [`Progress::phase`].
+    pub fn phase(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
+        if let Some(progress) = &self.0 {
+            progress.phase(phase, files, bytes);
+        }
+    }
+
+    /// A file begins. The guard reports it as failed unless [`FileProgress::finish`] says otherwise, so that a dropped
+    /// transfer never leaves a bar behind.
+    pub fn start(&self, path: &str, size: Option<u64>) -> FileProgress {
+        let id = self
+            .0
+            .as_ref()
+            .map(|progress| progress.started(path, size))
+            .unwrap_or_default();
+        FileProgress {
+            progress: self.0.clone(),
+            id,
+        }
+    }
+}
+
+impl From<Arc<dyn Progress>> for ProgressHandle {
+    fn from(progress: Arc<dyn Progress>) -> Self {
+        Self(Some(progress))
+    }
+}
+
+impl fmt::Debug for ProgressHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Progress" } else { "no progress" })
+    }
+}
+
+hub_types::argument!(ProgressHandle: from Arc<dyn Progress>);
+
+/// One file of a transfer, as it is reported.
+pub struct FileProgress {
+    progress: Option<Arc<dyn Progress>>,
+    id: ProgressId,
+}
+
+impl FileProgress {
+    /// `bytes` more are done.
+    pub fn advance(&self, bytes: u64) {
+        if let Some(progress) = &self.progress {
+            progress.advanced(self.id, bytes);
+        }
+    }
+
+    /// It starts again from `bytes`.
+    pub fn restart(&self, bytes: u64) {
+        if let Some(progress) = &self.progress {
+            progress.restarted(self.id, bytes);
+        }
+    }
+
+    /// It is through.
+    pub fn finish(mut self, outcome: Outcome) {
+        if let Some(progress) = self.progress.take() {
+            progress.finished(self.id, outcome);
+        }
+    }
+}
+
+impl Drop for FileProgress {
+    fn drop(&mut self) {
+        if let Some(progress) = self.progress.take() {
+            progress.finished(self.id, Outcome::Failed);
+        }
+    }
+}
+
+impl fmt::Debug for FileProgress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileProgress")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,566 @@
+//! The one place that sends: headers, token, redirects, retries, error mapping.
+
+use std::collections::HashSet;
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use hub_types::Token;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use url::Url;
+
+use crate::client::HfApi;
+use crate::error::{Error, ErrorReply, Result, without_query};
+use crate::operation::BoxFuture;
+use crate::retry::is_retryable_status;
+
+/// The most bytes that a reply which is read whole may have: a listing's page has a few megabytes.
+const WHOLE_REPLY_LIMIT: usize = 512 * 1024 * 1024;
+/// The most bytes of an error's body that are looked at.
+const ERROR_BODY_LIMIT: usize = 1024 * 1024;
+const MAX_REDIRECTS: usize = 20;
+
+/// A request as a value: made by an operation, shown or sent by [`HfApi::send`].
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// A path on the endpoint (`/api/…`), or a whole address.
+    pub(crate) target: String,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Body,
+    audience: Audience,
+    retried: bool,
+    redirects: Redirects,
+    timeout: Option<Duration>,
+    bulk: bool,
+}
+
+/// Whom a request is for, which decides what it says of us.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Audience {
+    /// The Hub: user agent, token and the client's own headers.
+    Hub,
+    /// A store behind a signed address: none of these.
+    Store,
+}
+
+/// Which redirects are followed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Redirects {
+    /// All; the token goes along to the Hub's own origins only.
+    All,
+    /// Those that stay on the Hub; one that leaves it is the answer.
+    WithinHub,
+}
+
+/// What a request carries; it can be made again for a retry.
+#[derive(Clone, Default)]
+pub(crate) enum Body {
+    #[default]
+    Empty,
+    Bytes(Bytes),
+    /// A body of known length that is opened anew for each attempt.
+    Stream {
+        length: u64,
+        open: OpenBody,
+    },
+}
+
+type OpenBody = Arc<dyn Fn() -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync>;
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("Empty"),
+            Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
+            Self::Stream { length, .. } => write!(f, "Stream({length})"),
+        }
+    }
+}
+
+impl Request {
+    /// A request to the Hub; `target` is a path like `/api/models`, or an address that the Hub gave.
+    pub(crate) fn new(method: Method, target: impl Into<String>) -> Self {
+        Self {
+            method,
+            target: target.into(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: Body::Empty,
+            audience: Audience::Hub,
+            retried: false,
+            redirects: Redirects::All,
+            timeout: None,
+            bulk: false,
+        }
+    }
+
+    pub(crate) fn get(target: impl Into<String>) -> Self {
+        Self::new(Method::GET, target)
+    }
+
+    pub(crate) fn post(target: impl Into<String>) -> Self {
+        Self::new(Method::POST, target)
+    }
+
+    pub(crate) fn put(target: impl Into<String>) -> Self {
+        Self::new(Method::PUT, target)
+    }
+
+    pub(crate) fn delete(target: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, target)
+    }
+
+    /// A request that goes to a signed address: no token, no user agent, none of the client's headers.
+    pub(crate) fn to_store(mut self) -> Self {
+        self.audience = Audience::Store;
+        self
+    }
+
+    /// Adds a query parameter.
+    pub(crate) fn query(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.query.push((key.to_owned(), value.into()));
+        self
+    }
+
+    /// Adds a query parameter if there is a value.
+    pub(crate) fn query_opt<V: ToString>(self, key: &str, value: Option<V>) -> Self {
+        match value {
+            Some(value) => self.query(key, value.to_string()),
+            None => self,
+        }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    /// A JSON body.
+    pub(crate) fn json(mut self, body: &impl Serialize) -> Self {
+        let bytes = serde_json::to_vec(body).expect("our request types have string keys and no failing serializers");
+        self.headers
+            .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// A body of bytes; set its content type with [`Request::header`].
+    pub(crate) fn bytes(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = Body::Bytes(body.into());
+        self
+    }
+
+    /// A body that is opened anew for each attempt. Its length is sent, it is never chunked.
+    pub(crate) fn stream(
+        mut self,
+        length: u64,
+        open: impl Fn() -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync + 'static,
+    ) -> Self {
+        self.body = Body::Stream {
+            length,
+            open: Arc::new(open),
+        };
+        self
+    }
+
+    /// Repeats the request after a transient failure. Only for what may safely be done twice.
+    pub(crate) fn retried(mut self) -> Self {
+        self.retried = true;
+        self
+    }
+
+    /// Stops at a redirect that leaves the Hub, and gives that as the answer (metadata of files).
+    pub(crate) fn within_hub(mut self) -> Self {
+        self.redirects = Redirects::WithinHub;
+        self
+    }
+
+    /// A bound on each attempt, up to the reply's headers.
+    pub(crate) fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Uses the client for file bytes, with its stall timeout and connections of its own.
+    pub(crate) fn bulk(mut self) -> Self {
+        self.bulk = true;
+        self
+    }
+
+    /// The request for the page behind this one: the link's address and nothing else of ours but headers.
+    ///
+    /// On a mirror, the public Hub's addresses are rewritten to the mirror's. Elsewhere the token does not go along.
+    pub(crate) fn follow(mut self, api: &HfApi, from: &str, link: &str) -> Result<Self> {
+        let link = api.shared.config.endpoint.rewrite(link);
+        let base = Url::parse(from).map_err(|_| Error::malformed(from, "no address to resolve a link against"))?;
+        let next = base
+            .join(&link)
+            .map_err(|_| Error::malformed(from, "a link to the next page that is no address"))?;
+        self.target = next.into();
+        self.query.clear();
+        Ok(self)
+    }
+
+    fn url(&self, api: &HfApi) -> Result<Url> {
+        let text = if self.target.starts_with('/') {
+            format!("{}{}", api.endpoint(), self.target)
+        } else {
+            self.target.clone()
+        };
+        let mut url = Url::parse(&text).map_err(|err| Error::malformed(&text, format!("no valid address: {err}")))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(Error::malformed(&text, "an address that is neither http nor https"));
+        }
+        if !self.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&self.query);
+        }
+        Ok(url)
+    }
+}
+
+/// A reply with a status below 400.
+#[derive(Debug)]
+pub(crate) struct Response {
+    inner: reqwest::Response,
+    url: String,
+}
+
+impl Response {
+    pub(crate) fn status(&self) -> StatusCode {
+        self.inner.status()
+    }
+
+    pub(crate) fn headers(&self) -> &HeaderMap {
+        self.inner.headers()
+    }
+
+    /// A header's text, or `None` when it is absent or no visible ASCII.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers().get(name)?.to_str().ok()
+    }
+
+    /// The address that answered, behind all redirects. It may be signed: never show it whole.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// The next bytes of the body, `None` at its end.
+    pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        let url = &self.url;
+        self.inner.chunk().await.map_err(|err| transport(url, err))
+    }
+
+    /// The whole body.
+    pub(crate) async fn bytes(mut self) -> Result<Bytes> {
+        self.read(WHOLE_REPLY_LIMIT).await
+    }
+
+    /// The whole body as JSON.
+    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T> {
+        let url = self.url.clone();
+        parse_json(&url, &self.bytes().await?)
+    }
+
+    /// The whole body as text.
+    pub(crate) async fn text(self) -> Result<String> {
+        let url = self.url.clone();
+        String::from_utf8(self.bytes().await?.into()).map_err(|_| Error::malformed(&url, "text that is not UTF-8"))
+    }
+
+    /// Reads up to `limit` bytes; more is an error.
+    async fn read(&mut self, limit: usize) -> Result<Bytes> {
+        let mut all = BytesMut::new();
+        while let Some(chunk) = self.chunk().await? {
+            if all.len() + chunk.len() > limit {
+                return Err(Error::malformed(
+                    &self.url,
+                    format!("a reply of more than {limit} bytes"),
+                ));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        Ok(all.freeze())
+    }
+}
+
+/// Reads a reply's JSON; what is no JSON, or no such JSON, is told with the place and the beginning of the reply.
+pub(crate) fn parse_json<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T> {
+    serde_json::from_slice(body).map_err(|err| {
+        let start: String = String::from_utf8_lossy(&body[..body.len().min(120)])
+            .chars()
+            .map(|c| if c.is_control() { ' ' } else { c })
+            .collect();
+        Error::MalformedReply {
+            url: without_query(url),
+            problem: if err.is_data() {
+                "JSON of another form than documented".to_owned()
+            } else {
+                format!(
+                    "expected JSON, received {} bytes that begin with '{}'",
+                    body.len(),
+                    start.trim()
+                )
+            },
+            source: Some(err.into()),
+        }
+    })
+}
+
+impl HfApi {
+    /// Sends a request and gives its reply, if that has a status below 400.
+    pub(crate) async fn send(&self, request: Request) -> Result<Response> {
+        let url = request.url(self)?;
+        if self.shared.config.offline {
+            return Err(Error::Offline {
+                url: without_query(url.as_str()),
+            });
+        }
+        let token = match request.audience {
+            Audience::Hub => self.token().await?,
+            Audience::Store => None,
+        };
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let result = self.attempt(&request, url.clone(), token.as_ref()).await;
+            let (wait, failed) = match result {
+                Ok(response) if response.status().as_u16() < 400 => return Ok(response),
+                Ok(mut response) => {
+                    let status = response.status().as_u16();
+                    let again = request.retried && is_retryable_status(status);
+                    let wait = again.then(|| {
+                        self.shared
+                            .config
+                            .retry
+                            .wait(attempt, Some((status, response.headers())))
+                    });
+                    let body = response.read(ERROR_BODY_LIMIT).await.unwrap_or_default();
+                    let reply = ErrorReply {
+                        method: &request.method,
+                        url: &response.url,
+                        status: response.inner.status(),
+                        headers: response.inner.headers(),
+                        body: &body,
+                        attempts: attempt,
+                    };
+                    (wait.flatten(), reply.into_error())
+                }
+                Err(err) => {
+                    let again = request.retried && err.is_transient();
+                    (
+                        again.then(|| self.shared.config.retry.wait(attempt, None)).flatten(),
+                        err,
+                    )
+                }
+            };
+            let Some(wait) = wait else { return Err(failed) };
+            let wait = wait + wait.mul_f64(rand::random::<f64>() * 0.1);
+            tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// One attempt, redirects included.
+    async fn attempt(&self, request: &Request, mut url: Url, token: Option<&Token>) -> Result<Response> {
+        let config = &self.shared.config;
+        let first = without_query(url.as_str());
+        let client = if request.bulk { self.bulk()? } else { &self.shared.calls };
+        let mut method = request.method.clone();
+        let mut body = &request.body;
+        let headers = self.headers(request);
+        for _ in 0..=MAX_REDIRECTS {
+            let mut builder = client.request(method.clone(), url.clone()).headers(headers.clone());
+            if let Some(token) = token
+                && config.endpoint.is_hub_origin(&url)
+            {
+                builder = builder.header(AUTHORIZATION, bearer(token));
+            }
+            builder = match body {
+                Body::Empty => builder,
+                Body::Bytes(bytes) => builder.body(bytes.clone()),
+                Body::Stream { length, open } => builder.header(CONTENT_LENGTH, *length).body(open().await?),
+            };
+            let started = Instant::now();
+            let sent = builder.send();
+            let sent = match request.timeout {
+                Some(timeout) => match tokio::time::timeout(timeout, sent).await {
+                    Ok(sent) => sent,
+                    Err(elapsed) => {
+                        return Err(Error::Timeout {
+                            url: first,
+                            source: elapsed.into(),
+                        });
+                    }
+                },
+                None => sent.await,
+            };
+            let inner = sent.map_err(|err| transport(url.as_str(), err))?;
+            tracing::debug!(
+                method = %method,
+                url = %without_query(url.as_str()),
+                status = inner.status().as_u16(),
+                elapsed_ms = started.elapsed().as_millis() as u64,
+                "request"
+            );
+            report_warnings(inner.headers());
+            let response = Response {
+                inner,
+                url: url.as_str().to_owned(),
+            };
+            let Some(target) = redirect_target(&response, &url)? else {
+                return Ok(response);
+            };
+            let stays = target.origin() == url.origin() || config.endpoint.is_hub_origin(&target);
+            if request.redirects == Redirects::WithinHub && !stays {
+                return Ok(response);
+            }
+            // As browsers do: after these, what was sent is not sent again.
+            let becomes_get = match response.status() {
+                StatusCode::SEE_OTHER => method != Method::HEAD,
+                StatusCode::MOVED_PERMANENTLY | StatusCode::FOUND => method == Method::POST,
+                _ => false,
+            };
+            if becomes_get {
+                method = Method::GET;
+                body = &Body::Empty;
+            }
+            url = target;
+        }
+        Err(Error::TooManyRedirects {
+            url: first,
+            limit: MAX_REDIRECTS,
+        })
+    }
+
+    /// The headers of a request, without its token.
+    fn headers(&self, request: &Request) -> HeaderMap {
+        let config = &self.shared.config;
+        let mut headers = HeaderMap::new();
+        if request.audience == Audience::Hub {
+            headers.insert(USER_AGENT, config.user_agent.clone());
+            if self.counts_download {
+                headers.insert("x-hf-download-counter", HeaderValue::from_static("1"));
+            }
+        }
+        headers.extend(request.headers.clone());
+        if request.audience == Audience::Hub {
+            headers.extend(config.headers.clone());
+        }
+        if !headers.contains_key("x-amzn-trace-id") {
+            let trace = headers.get("x-request-id").cloned().unwrap_or_else(trace_id);
+            headers.insert("x-amzn-trace-id", trace);
+        }
+        headers
+    }
+}
+
+/// The header's value, marked so that it is never logged and never indexed by HTTP/2.
+fn bearer(token: &Token) -> HeaderValue {
+    let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
+        .expect("a token is visible ASCII, checked when it was made");
+    value.set_sensitive(true);
+    value
+}
+
+/// A random UUID, version 4.
+fn trace_id() -> HeaderValue {
+    let bits = rand::random::<u128>() & !(0xf000 << 64) & !(0b11 << 62) | (0x4000 << 64) | (0b10 << 62);
+    let hex = format!("{bits:032x}");
+    let text = format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    );
+    HeaderValue::from_str(&text).expect("hexadecimal digits and dashes")
+}
+
+/// Where a redirect goes; `None` when the reply is no redirect.
+fn redirect_target(response: &Response, url: &Url) -> Result<Option<Url>> {
+    let is_redirect = matches!(response.status().as_u16(), 301 | 302 | 303 | 307 | 308);
+    let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
+        return Ok(None);
+    };
+    let bad = || Error::malformed(url.as_str(), "a redirect to what is no http address");
+    let text = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
+    let target = url.join(text).map_err(|_| bad())?;
+    if matches!(target.scheme(), "http" | "https") {
+        Ok(Some(target))
+    } else {
+        Err(bad())
+    }
+}
+
+/// What reqwest says, with an address that shows no query.
+fn transport(url: &str, err: reqwest::Error) -> Error {
+    let url = without_query(url);
+    let err = err.without_url();
+    if err.is_timeout() {
+        Error::Timeout {
+            url,
+            source: err.into(),
+        }
+    } else if err.is_connect() {
+        Error::Connect {
+            url,
+            source: err.into(),
+        }
+    } else {
+        Error::Transport {
+            url,
+            source: err.into(),
+        }
+    }
+}
+
+/// Logs each `X-HF-Warning: topic; message` once per topic and process.
+fn report_warnings(headers: &HeaderMap) {
+    static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    for value in headers.get_all("x-hf-warning") {
+        let Ok(text) = value.to_str() else { continue };
+        let (topic, message) = text.split_once(';').unwrap_or(("", text));
+        let (topic, message) = (topic.trim(), message.trim());
+        let Ok(mut seen) = SEEN.lock() else { return };
+        if !message.is_empty() && seen.get_or_insert_default().insert(topic.to_owned()) {
+            tracing::warn!(topic, "{message}");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn trace_ids_are_uuids() {
+        let text = trace_id();
+        let text = text.to_str().unwrap();
+        let lengths: Vec<usize> = text.split('-').map(str::len).collect();
+        assert_eq!(lengths, [8, 4, 4, 4, 12]);
+        assert_eq!(text.as_bytes()[14], b'4');
+        assert!(b"89ab".contains(&text.as_bytes()[19]));
+        assert_ne!(trace_id(), trace_id());
+    }
+
+    #[test]
+    fn what_is_no_json_is_told_with_its_beginning() {
+        let err = parse_json::<Vec<u8>>("http://h/x?sig=s", b"<html>\nno").unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "unexpected reply from http://h/x: expected JSON, received 9 bytes that begin with '<html> no'"
+        );
+        let err = parse_json::<Vec<u8>>("http://h/x", b"{}").unwrap_err();
+        assert_eq!(
+            err.to_string(),
+            "unexpected reply from http://h/x: JSON of another form than documented"
+        );
+    }
+}

@@ -1,0 +1,1 @@
+//! The engine that moves file bytes: downloads in ranges, uploads in parts.
