@@ -5,7 +5,7 @@
 //! and a number that cannot be read is an error and not a crash at import.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -142,15 +142,18 @@ impl Env {
         self
     }
 
+    /// Every variable with its value, to hand on to a child process. Values may be secrets.
+    pub fn iter(&self) -> impl Iterator<Item = (&OsStr, &OsStr)> {
+        self.values.iter().map(|(name, value)| (&**name, &**value))
+    }
+
     /// Whether the variable is set, be it to nothing.
     pub fn is_set(&self, variable: Variable) -> bool {
-        self.values.contains_key(std::ffi::OsStr::new(variable.name))
+        self.values.contains_key(OsStr::new(variable.name))
     }
 
     fn raw(&self, name: &str) -> Option<&OsString> {
-        self.values
-            .get(std::ffi::OsStr::new(name))
-            .filter(|value| !value.is_empty())
+        self.values.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
 
     /// A variable's text, or `None` when it is unset or empty.
@@ -292,7 +295,7 @@ impl Env {
                     (&behind[..end], end)
                 }
             };
-            match self.values.get(std::ffi::OsStr::new(name)).filter(|_| !name.is_empty()) {
+            match self.values.get(OsStr::new(name)).filter(|_| !name.is_empty()) {
                 Some(known) => out.push(known),
                 None => out.push(&rest[at..at + 1 + length]),
             }

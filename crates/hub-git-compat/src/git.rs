@@ -1,0 +1,561 @@
+//! The one place that runs git.
+//!
+//! A child gets one argument per value and never a shell, an environment without any `GIT_*` variable that could redirect
+//! it, settings through `GIT_CONFIG_COUNT` (which no file of the repository can override, and no process list shows), no
+//! way to prompt, and pipes that are read from the start. What it prints is freed of secrets before anyone sees it.
+
+use std::collections::VecDeque;
+use std::ffi::{OsStr, OsString};
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use hub_types::Token;
+use hub_types::env::Env;
+
+use crate::{Error, Result};
+
+/// The first release that takes configuration from `GIT_CONFIG_COUNT`.
+const OLDEST: (u32, u32) = (2, 31);
+
+/// `GIT_*` variables that a child keeps, by their beginnings: how to reach the network, and where git's programs are.
+const KEPT: &[&str] = &["GIT_SSL_", "GIT_HTTP_", "GIT_PROXY_", "GIT_EXEC_PATH"];
+
+/// Variables that a child must not see although git does not own them.
+const REMOVED: &[&str] = &["HF_TOKEN", "HUGGING_FACE_HUB_TOKEN"];
+
+/// Git on this machine, found once.
+#[derive(Clone)]
+pub(crate) struct Git {
+    program: PathBuf,
+    environment: Vec<(OsString, OsString)>,
+}
+
+impl Git {
+    /// Finds git in `PATH` and checks its version.
+    pub(crate) fn locate(env: &Env) -> Result<Self> {
+        let git = Self {
+            program: find_program(env, "git")?,
+            environment: env
+                .iter()
+                .filter(|(name, _)| is_kept(name))
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        };
+        let output = git.run(&Call::new(["version"]))?;
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let found = text.strip_prefix("git version ").unwrap_or(&text);
+        match version(found) {
+            Some(version) if version >= OLDEST => Ok(git),
+            _ => Err(Error::GitTooOld {
+                found: found.to_owned(),
+                needed: "2.31",
+            }),
+        }
+    }
+
+    /// Checks that git-lfs is there, and warns of a release with known holes.
+    pub(crate) fn require_lfs(&self) -> Result<()> {
+        let output = self.try_run(&Call::new(["lfs", "version"]))?;
+        if output.code != Some(0) {
+            return Err(Error::ProgramMissing { program: "git-lfs" });
+        }
+        let text = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+        let found = text.strip_prefix("git-lfs/").and_then(version);
+        // CVE-2024-53263 (3.6.1) and CVE-2025-26625 (3.7.1). Distributions bring the fixes to older releases.
+        if found.is_some_and(|version| version < (3, 7)) {
+            tracing::warn!(version = %text, "this git-lfs may have known holes; 3.7.1 or later has none of them");
+        }
+        Ok(())
+    }
+
+    /// Runs a call that must succeed.
+    pub(crate) fn run(&self, call: &Call) -> Result<Output> {
+        let output = self.try_run(call)?;
+        if output.code == Some(0) {
+            return Ok(output);
+        }
+        Err(Error::Git {
+            command: call.name(),
+            code: output.code,
+            stderr: output.stderr.into(),
+        })
+    }
+
+    /// Runs a call whose exit code is an answer.
+    pub(crate) fn try_run(&self, call: &Call) -> Result<Output> {
+        let mut command = self.command(call);
+        if call.timeout.is_some() {
+            own_group(&mut command);
+        }
+        let started = Instant::now();
+        let mut child = command
+            .spawn()
+            .map_err(|err| io::Error::new(err.kind(), format!("cannot run {}: {err}", self.program.display())))?;
+        let mut stdin = child.stdin.take().expect("stdin is piped");
+        let bytes = call.stdin.clone();
+        // Git may end without reading all of it; that is not an error of its own.
+        let writer = thread::spawn(move || drop(stdin.write_all(&bytes)));
+        let stdout = drain(child.stdout.take().expect("stdout is piped"), Kept::all());
+        let stderr = drain(child.stderr.take().expect("stderr is piped"), Kept::ends());
+
+        let status = match call.timeout {
+            None => child.wait()?,
+            Some(limit) => match wait_until(&mut child, started + limit)? {
+                Some(status) => status,
+                None => {
+                    end_group(&mut child)?;
+                    return Err(Error::TimedOut {
+                        command: call.name(),
+                        after: limit,
+                    });
+                }
+            },
+        };
+        let _ = writer.join();
+        let stdout = stdout.join().expect("the reader does not panic")?;
+        let stderr = stderr.join().expect("the reader does not panic")?;
+        let output = Output {
+            code: status.code(),
+            stdout: stdout.into_bytes(),
+            stderr: redact(&String::from_utf8_lossy(&stderr.into_bytes()), call.secret.as_ref()),
+        };
+        tracing::debug!(command = %call.name(), code = ?output.code, elapsed = ?started.elapsed(), "git ended");
+        Ok(output)
+    }
+
+    fn command(&self, call: &Call) -> Command {
+        let mut command = Command::new(&self.program);
+        command
+            .env_clear()
+            .envs(self.environment.iter().map(|(name, value)| (name, value)))
+            // Messages are read nowhere but in error mapping, and there in English.
+            .env("LC_ALL", "C")
+            .env("GIT_TERMINAL_PROMPT", "0")
+            // Set but empty: silences core.askPass and SSH_ASKPASS too.
+            .env("GIT_ASKPASS", "")
+            .env("GIT_EDITOR", ":")
+            .env("GIT_PAGER", "cat")
+            .env("GIT_CONFIG_COUNT", call.config.len().to_string())
+            .envs(call.variables.iter().map(|(name, value)| (name, value)));
+        for (index, (key, value)) in call.config.iter().enumerate() {
+            command
+                .env(format!("GIT_CONFIG_KEY_{index}"), key)
+                .env(format!("GIT_CONFIG_VALUE_{index}"), value);
+        }
+        if let Some(dir) = &call.dir {
+            command.current_dir(dir);
+        }
+        command
+            .args(&call.args)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+}
+
+/// One run of git: arguments, settings, and what it may know.
+#[derive(Clone, Default)]
+pub(crate) struct Call {
+    args: Vec<OsString>,
+    dir: Option<PathBuf>,
+    config: Vec<(String, OsString)>,
+    variables: Vec<(&'static str, OsString)>,
+    stdin: Vec<u8>,
+    secret: Option<Token>,
+    timeout: Option<Duration>,
+}
+
+impl Call {
+    pub(crate) fn new<S: Into<OsString>>(args: impl IntoIterator<Item = S>) -> Self {
+        Self {
+            args: args.into_iter().map(Into::into).collect(),
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn arg(mut self, arg: impl Into<OsString>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub(crate) fn dir(mut self, dir: impl Into<PathBuf>) -> Self {
+        self.dir = Some(dir.into());
+        self
+    }
+
+    /// A setting that wins over every file.
+    pub(crate) fn config(mut self, key: impl Into<String>, value: impl Into<OsString>) -> Self {
+        self.config.push((key.into(), value.into()));
+        self
+    }
+
+    pub(crate) fn variable(mut self, name: &'static str, value: impl Into<OsString>) -> Self {
+        self.variables.push((name, value.into()));
+        self
+    }
+
+    pub(crate) fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.stdin = bytes.into();
+        self
+    }
+
+    /// A token that must not show in anything that git prints.
+    pub(crate) fn secret(mut self, token: &Token) -> Self {
+        self.secret = Some(token.clone());
+        self
+    }
+
+    pub(crate) fn timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// The git command for a message: `push`, `lfs push`.
+    fn name(&self) -> String {
+        let words = self.args.iter().map(|arg| arg.to_string_lossy());
+        let count = if self.args.first().is_some_and(|arg| arg == "lfs") {
+            2
+        } else {
+            1
+        };
+        words.take(count).collect::<Vec<_>>().join(" ")
+    }
+}
+
+/// How a run ended.
+pub(crate) struct Output {
+    /// `None` when a signal ended it.
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    /// Freed of secrets, and of its middle when it is very long.
+    pub(crate) stderr: String,
+}
+
+impl Output {
+    /// Standard output as text, without the line break at its end.
+    pub(crate) fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout)
+            .trim_end_matches(['\r', '\n'])
+            .to_owned()
+    }
+}
+
+fn is_kept(name: &OsStr) -> bool {
+    let Some(name) = name.to_str() else {
+        return true;
+    };
+    !REMOVED.contains(&name) && (!name.starts_with("GIT_") || KEPT.iter().any(|kept| name.starts_with(kept)))
+}
+
+/// The absolute path of a program. A relative folder in `PATH` is passed over: what it names depends on who looks.
+fn find_program(env: &Env, program: &'static str) -> Result<PathBuf> {
+    let path = env.iter().find(|(name, _)| name.eq_ignore_ascii_case("PATH"));
+    let folders = path.map(|(_, value)| std::env::split_paths(value));
+    folders
+        .into_iter()
+        .flatten()
+        .filter(|folder| folder.is_absolute())
+        .map(|folder| folder.join(format!("{program}{}", std::env::consts::EXE_SUFFIX)))
+        .find(|candidate| is_executable(candidate))
+        .ok_or(Error::ProgramMissing { program })
+}
+
+fn is_executable(path: &Path) -> bool {
+    let Ok(metadata) = fs_err::metadata(path) else {
+        return false;
+    };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        metadata.is_file() && metadata.permissions().mode() & 0o111 != 0
+    }
+    #[cfg(not(unix))]
+    {
+        metadata.is_file()
+    }
+}
+
+/// The first two numbers of `2.47.3` or `3.3.0 (GitHub; …)`.
+fn version(text: &str) -> Option<(u32, u32)> {
+    let mut numbers = text.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+/// Makes the child the head of a process group, so that what it starts can be ended with it. Only where there is a
+/// time-out: a child in a group of its own does not get the terminal's Ctrl-C.
+fn own_group(command: &mut Command) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::process::CommandExt;
+        command.process_group(0);
+    }
+    #[cfg(not(unix))]
+    let _ = command;
+}
+
+fn end_group(child: &mut Child) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        if let Some(group) = group {
+            // Fails only when all of it has ended.
+            let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
+        }
+    }
+    let _ = child.kill();
+    child.wait().map(drop)
+}
+
+fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+    let mut pause = Duration::from_millis(1);
+    loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        let now = Instant::now();
+        if now >= deadline {
+            return Ok(None);
+        }
+        thread::sleep(pause.min(deadline - now));
+        pause = (pause * 2).min(Duration::from_millis(50));
+    }
+}
+
+fn drain(mut pipe: impl Read + Send + 'static, mut kept: Kept) -> JoinHandle<io::Result<Kept>> {
+    thread::spawn(move || {
+        let mut buf = vec![0; 16 * 1024];
+        loop {
+            match pipe.read(&mut buf) {
+                Ok(0) => return Ok(kept),
+                Ok(length) => kept.push(&buf[..length]),
+                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
+                Err(err) => return Err(err),
+            }
+        }
+    })
+}
+
+/// Bytes of which, past a bound, only the beginning and the end are kept.
+struct Kept {
+    head: Vec<u8>,
+    tail: VecDeque<u8>,
+    dropped: u64,
+    bound: usize,
+}
+
+impl Kept {
+    fn all() -> Self {
+        Self::bounded(usize::MAX)
+    }
+
+    fn ends() -> Self {
+        Self::bounded(64 * 1024)
+    }
+
+    fn bounded(bound: usize) -> Self {
+        Self {
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            dropped: 0,
+            bound,
+        }
+    }
+
+    fn push(&mut self, bytes: &[u8]) {
+        let fits = bytes.len().min(self.bound - self.head.len());
+        self.head.extend_from_slice(&bytes[..fits]);
+        self.tail.extend(&bytes[fits..]);
+        let excess = self.tail.len().saturating_sub(self.bound);
+        self.tail.drain(..excess);
+        self.dropped += excess as u64;
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let mut bytes = self.head;
+        if self.dropped > 0 {
+            bytes.extend_from_slice(format!("\n[{} bytes left out]\n", self.dropped).as_bytes());
+        }
+        bytes.extend(self.tail);
+        bytes
+    }
+}
+
+/// Takes secrets out of a text: the token that was given, words that look like one, the user and password of an address,
+/// and `Authorization` headers.
+pub(crate) fn redact(text: &str, secret: Option<&Token>) -> String {
+    let text = match secret {
+        Some(token) => text.replace(token.reveal(), "***"),
+        None => text.to_owned(),
+    };
+    let mut out = String::with_capacity(text.len());
+    for line in text.split_inclusive('\n') {
+        let lower = line.to_ascii_lowercase();
+        if let Some(at) = lower.find("authorization:").or_else(|| lower.find("authorization=")) {
+            out.push_str(&line[..at + "authorization:".len()]);
+            out.push_str(" ***");
+            out.push_str(&line[line.trim_end_matches(['\r', '\n']).len()..]);
+        } else {
+            redact_words(line, &mut out);
+        }
+    }
+    out
+}
+
+fn redact_words(line: &str, out: &mut String) {
+    let mut rest = line;
+    while !rest.is_empty() {
+        let word_end = |text: &str| {
+            text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
+                .unwrap_or(text.len())
+        };
+        let token = ["hf_", "api_org_"].iter().find(|start| rest.starts_with(**start));
+        if let Some(start) = token
+            && word_end(rest) >= start.len() + 8
+        {
+            out.push_str("***");
+            rest = &rest[word_end(rest)..];
+            continue;
+        }
+        if let Some(behind) = rest.strip_prefix("://") {
+            out.push_str("://");
+            let authority = behind
+                .find(|c: char| c.is_whitespace() || matches!(c, '/' | '\'' | '"'))
+                .unwrap_or(behind.len());
+            rest = match behind[..authority].rfind('@') {
+                Some(at) => &behind[at + 1..],
+                None => behind,
+            };
+            continue;
+        }
+        let first = rest.chars().next().expect("the text is not empty");
+        out.push(first);
+        rest = &rest[first.len_utf8()..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn process() -> Env {
+        Env::process()
+    }
+
+    #[test]
+    fn secrets_leave_no_trace() {
+        let token = Token::new("hf_planted0123456789").unwrap();
+        let text = "fatal: https://user:hf_planted0123456789@hub.example/ada/demo gone\n\
+                    git config lfs.http://ada:s3cr%40t@hub.example/x.locksverify false\n\
+                    > Authorization: Basic aGZfdXNlcjpoZl9wbGFudGVkMDEyMzQ1Njc4OQ==\r\n\
+                    another hf_abcdefghijkl and api_org_abcdefghijkl, but hf_user stays\n\
+                    plainly hf_planted0123456789";
+        let shown = redact(text, Some(&token));
+        assert_eq!(
+            shown,
+            "fatal: https://hub.example/ada/demo gone\n\
+             git config lfs.http://hub.example/x.locksverify false\n\
+             > Authorization: ***\r\n\
+             another *** and ***, but hf_user stays\n\
+             plainly ***"
+        );
+    }
+
+    #[test]
+    fn git_variables_of_the_caller_do_not_pass() {
+        let env = process()
+            .iter()
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .chain(
+                [
+                    ("GIT_DIR", "/nowhere"),
+                    ("GIT_CONFIG_COUNT", "x"),
+                    ("HF_TOKEN", "hf_planted0123456789"),
+                ]
+                .map(|(name, value)| (name.into(), value.into())),
+            )
+            .collect::<Vec<(OsString, OsString)>>();
+        let git = Git::locate(&Env::from_pairs(env)).unwrap();
+        let output = git
+            .run(&Call::new(["config", "--get", "user.name"]).config("user.name", "Ada L."))
+            .unwrap();
+        assert_eq!(output.text(), "Ada L.");
+        let names: Vec<_> = git.environment.iter().map(|(name, _)| name.as_os_str()).collect();
+        assert!(!names.contains(&OsStr::new("GIT_DIR")) && !names.contains(&OsStr::new("HF_TOKEN")));
+    }
+
+    #[test]
+    fn a_relative_folder_is_not_searched() {
+        let err = find_program(&Env::from_pairs([("PATH", ".:bin")]), "git").unwrap_err();
+        assert_eq!(err.to_string(), "cannot find the program 'git'");
+    }
+
+    /// A stand-in for git that runs a script.
+    #[cfg(unix)]
+    fn fake(dir: &Path, script: &str) -> Env {
+        use std::os::unix::fs::PermissionsExt;
+        let program = dir.join("git");
+        let text = format!("#!/bin/sh\nif [ \"$1\" = version ]; then echo git version 2.40.0; exit; fi\n{script}\n");
+        fs_err::write(&program, text).unwrap();
+        fs_err::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+        Env::from_pairs([("PATH", format!("{}:/usr/bin:/bin", dir.display()))])
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_flood_of_talk_is_read_and_cut() {
+        let dir = tempfile::tempdir().unwrap();
+        let script = "i=0; while [ $i -lt 6000 ]; do echo 'a line of some forty characters, again and again' >&2; i=$((i+1)); done; echo fatal: last >&2; exit 1";
+        let git = Git::locate(&fake(dir.path(), script)).unwrap();
+        let err = git.run(&Call::new(["status"])).err().unwrap();
+        let Error::Git { stderr, code, .. } = err else {
+            panic!("{err}");
+        };
+        assert_eq!(code, Some(1));
+        assert!(stderr.len() < 140_000 && stderr.contains(" bytes left out]") && stderr.ends_with("fatal: last\n"));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_time_out_ends_the_whole_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = dir.path().join("pid");
+        // The grandchild holds the pipes: reading them to the end would wait for it.
+        let script = format!("sleep 600 & echo $! >{}; wait", marker.display());
+        let git = Git::locate(&fake(dir.path(), &script)).unwrap();
+        let err = git
+            .run(&Call::new(["fetch"]).timeout(Some(Duration::from_millis(300))))
+            .err()
+            .unwrap();
+        assert_eq!(err.to_string(), "git fetch did not end within 300ms");
+        let pid: i32 = fs_err::read_to_string(&marker).unwrap().trim().parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while rustix::process::test_kill_process(pid).is_ok() && !is_zombie(pid) {
+            assert!(Instant::now() < deadline, "the grandchild still runs");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Nobody may be there to collect it: it has ended all the same.
+    #[cfg(unix)]
+    fn is_zombie(pid: rustix::process::Pid) -> bool {
+        let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
+        fs_err::read_to_string(stat).is_ok_and(|text| text.contains(") Z "))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn an_old_git_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = fake(dir.path(), "");
+        let program = dir.path().join("git");
+        let text = fs_err::read_to_string(&program).unwrap().replace("2.40.0", "2.30.2");
+        fs_err::write(&program, text).unwrap();
+        let err = Git::locate(&env).err().unwrap();
+        assert_eq!(err.to_string(), "git 2.30.2 is too old, 2.31 or later is needed");
+    }
+}
