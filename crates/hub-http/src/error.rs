@@ -576,7 +576,7 @@ mod tests {
         let err = error(
             400,
             "http://user:hf_secret@hub.example/api/models/a/b?sig=secret",
-            &[("x-request-id", "r1"), ("x-error-message", "bad name\nbad name")],
+            &[("x-request-id", "r1"), ("x-error-message", "bad name")],
             r#"{"error": ["bad name", "too long"], "errors": [{"message": "third"}]}"#,
         );
         let text = err.to_string();

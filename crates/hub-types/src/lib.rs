@@ -22,6 +22,7 @@
 //! - A reply parses whatever more it holds than we know, and whatever optional part it lacks.
 
 mod argument;
+mod model;
 mod validation;
 
 mod commit_hash;

@@ -1,0 +1,192 @@
+//! How replies are declared: lenient by construction.
+//!
+//! The real Hub's replies hold more fields than any document says, and miss some. `reply!` makes that the rule: only
+//! what is marked as required must be there, null counts as absent, and what is not known is ignored or kept.
+
+/// Declares structs of replies.
+///
+/// - `name: T` must be there.
+/// - `name?: T` is an `Option<T>`; absent and null are `None`.
+/// - `name = T` is `T::default()` when absent or null.
+///
+/// In the Hub's JSON a field has its name in camelCase, unless `as "wireName"` (with further names to accept behind
+/// it) stands in front of the type. A last field `..` keeps all unknown fields in `other`.
+macro_rules! reply {
+    ($($(#[$meta:meta])* $name:ident { $($body:tt)* })+) => {
+        $($crate::model::reply! { @fields [$(#[$meta])*] $name [] $($body)* })+
+    };
+
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]) => {
+        $($meta)*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[non_exhaustive]
+        pub struct $name { $($done)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] ..) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            /// All other fields, as the Hub sent them.
+            #[serde(flatten)]
+            pub other: serde_json::Map<String, serde_json::Value>,
+        ] }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? : $type:ty, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            pub $field: $type,
+        ] $($rest)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? ?: $type:ty, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub $field: Option<$type>,
+        ] $($rest)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? = $type:ty, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            #[serde(default, deserialize_with = "crate::model::null_is_default")]
+            pub $field: $type,
+        ] $($rest)* }
+    };
+}
+
+/// Declares enums of words that the Hub may add to: an unknown one is kept as `Other`.
+macro_rules! open_enum {
+    ($($(#[$meta:meta])* $name:ident { $($(#[$doc:meta])* $variant:ident = $word:literal,)+ })+) => { $(
+        $(#[$meta])*
+        #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum $name {
+            $($(#[$doc])* #[doc = concat!("`", $word, "`.")] $variant,)+
+            /// A word that this version does not know.
+            Other(String),
+        }
+
+        impl $name {
+            /// Every word that this version knows.
+            pub const KNOWN: &[&'static str] = &[$($word),+];
+
+            /// The word, as the Hub writes it.
+            pub fn as_str(&self) -> &str {
+                match self {
+                    $(Self::$variant => $word,)+
+                    Self::Other(word) => word,
+                }
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(word: &str) -> Self {
+                match word {
+                    $($word => Self::$variant,)+
+                    other => Self::Other(other.to_owned()),
+                }
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(word: String) -> Self {
+                Self::from(word.as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::convert::Infallible;
+
+            fn from_str(word: &str) -> Result<Self, Self::Err> {
+                Ok(Self::from(word))
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.as_str())
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Ok(Self::from(<std::borrow::Cow<'de, str>>::deserialize(deserializer)?.as_ref()))
+            }
+        }
+
+        $crate::argument!($name: from &str, String);
+    )+ };
+}
+
+#[expect(unused_imports, reason = "the areas that have open words come next")]
+pub(crate) use open_enum;
+pub(crate) use reply;
+
+/// Reads a field's value; null is the default.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::Deserialize<'de> + Default,
+{
+    Ok(<Option<T> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    reply! {
+        /// For the test.
+        Sample {
+            /// Required.
+            id: String,
+            /// Optional.
+            pretty_name?: String,
+            /// Two names.
+            library_name as "library_name" | "libraryName" ?: String,
+            /// A list.
+            tags = Vec<String>,
+            ..
+        }
+    }
+
+    open_enum! {
+        /// For the test.
+        Stage {
+            /// Up.
+            Running = "RUNNING",
+        }
+    }
+
+    #[test]
+    fn replies_are_lenient() {
+        let full: Sample =
+            serde_json::from_str(r#"{"id":"a","prettyName":"A","libraryName":"x","tags":["t"],"new":[1]}"#).unwrap();
+        assert_eq!(full.pretty_name.as_deref(), Some("A"));
+        assert_eq!(full.library_name.as_deref(), Some("x"));
+        assert_eq!(full.other["new"], serde_json::json!([1]));
+        let nulls: Sample =
+            serde_json::from_str(r#"{"id":"a","prettyName":null,"library_name":null,"tags":null}"#).unwrap();
+        let bare: Sample = serde_json::from_str(r#"{"id":"a"}"#).unwrap();
+        assert_eq!(nulls, bare);
+        assert!(serde_json::from_str::<Sample>("{}").is_err());
+    }
+
+    #[test]
+    fn unknown_words_are_kept() {
+        for word in ["RUNNING", "DREAMING"] {
+            let stage: Stage = serde_json::from_value(word.into()).unwrap();
+            assert_eq!(serde_json::to_value(&stage).unwrap(), word);
+        }
+        assert_eq!(Stage::from("RUNNING"), Stage::Running);
+    }
+}
