@@ -37,10 +37,21 @@ mod token;
 
 pub mod env;
 
+pub mod access;
 pub mod account;
+pub mod buckets;
+pub mod collections;
 pub mod commits;
+pub mod datasets;
+pub mod discussions;
+pub mod endpoints;
 pub mod files;
+pub mod jobs;
+pub mod papers;
 pub mod repos;
+pub mod spaces;
+pub mod users;
+pub mod webhooks;
 
 pub use argument::Argument;
 pub use commit_hash::CommitHash;

@@ -129,9 +129,7 @@ macro_rules! open_enum {
     )+ };
 }
 
-#[expect(unused_imports, reason = "the areas that have open words come next")]
-pub(crate) use open_enum;
-pub(crate) use reply;
+pub(crate) use {open_enum, reply};
 
 /// Reads a field's value; null is the default.
 pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
@@ -144,6 +142,8 @@ where
 
 #[cfg(test)]
 mod tests {
+    #![expect(unreachable_pub, reason = "the macros declare public types")]
+
     reply! {
         /// For the test.
         Sample {
