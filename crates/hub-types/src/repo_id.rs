@@ -117,6 +117,14 @@ impl RepoId {
         self
     }
 
+    /// The same id as `repo_type` where one is given: how the `repo_type` argument of a call meets its `repo_id`.
+    pub fn typed(self, repo_type: Option<RepoType>) -> Self {
+        match repo_type {
+            Some(repo_type) => self.with_type(repo_type),
+            None => self,
+        }
+    }
+
     /// What the repository holds.
     pub fn repo_type(&self) -> RepoType {
         self.repo_type
