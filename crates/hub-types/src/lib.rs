@@ -2,11 +2,15 @@
 //! replies.
 //!
 //! ```
-//! use hub_types::RepoId;
+//! use hub_types::{HubUri, RepoId, RepoType};
 //!
 //! let repo: RepoId = "ada/demo".parse()?;
 //! assert_eq!(repo.api_path(), "models/ada/demo");
 //!
+//! let uri: HubUri = "hf://datasets/ada/notes@v1/train.csv".parse()?;
+//! assert_eq!(uri.repo_type(), Some(RepoType::Dataset));
+//! assert_eq!(uri.revision().map(|revision| revision.as_str()), Some("v1"));
+//! assert_eq!(uri.path(), "train.csv");
 //! # Ok::<(), hub_types::ValidationError>(())
 //! ```
 //!
@@ -34,6 +38,7 @@ mod repo_id;
 mod revision;
 mod timestamp;
 mod token;
+mod uri;
 
 pub mod env;
 
@@ -63,5 +68,6 @@ pub use repo_id::{RepoId, RepoType};
 pub use revision::Revision;
 pub use timestamp::Timestamp;
 pub use token::Token;
+pub use uri::{HubMount, HubUri, HubUriKind};
 
 pub use validation::ValidationError;

@@ -1,1 +1,1032 @@
-//! The `hf://` grammar.
+//! `hf://` URIs, the web addresses that mean the same, and mounts.
+
+use std::fmt;
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+use crate::validation::string_type;
+use crate::{RepoId, RepoPath, RepoType, Revision, ValidationError};
+
+const SCHEME: &str = "hf://";
+
+/// Hosts whose addresses are the Hub's, whatever endpoint is configured.
+const HOSTS: [&str; 3] = ["hf.co", "huggingface.co", "hub-ci.huggingface.co"];
+
+/// The first words of a web address below a repo that stand before `<revision>/<path>`.
+const REPO_ROUTES: [&str; 5] = ["blob", "resolve", "raw", "blame", "tree"];
+
+/// The first words of a web address below a bucket that stand before a path.
+const BUCKET_ROUTES: [&str; 2] = ["resolve", "tree"];
+
+const KEEP_SLASH: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
+
+/// What a [`HubUri`] points into.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum HubUriKind {
+    /// A git repository of some type.
+    Repo(RepoType),
+    /// A bucket: storage without revisions.
+    Bucket,
+}
+
+impl HubUriKind {
+    /// `model`, `dataset`, `space`, `kernel` or `bucket`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Repo(repo_type) => repo_type.as_str(),
+            Self::Bucket => "bucket",
+        }
+    }
+
+    /// `models`, `datasets`, `spaces`, `kernels` or `buckets`, as it stands in a URI.
+    pub fn plural(self) -> &'static str {
+        match self {
+            Self::Repo(repo_type) => repo_type.plural(),
+            Self::Bucket => "buckets",
+        }
+    }
+
+    fn from_plural(word: &str) -> Option<Self> {
+        match RepoType::from_plural(word) {
+            Some(repo_type) => Some(Self::Repo(repo_type)),
+            None => (word == "buckets").then_some(Self::Bucket),
+        }
+    }
+
+    fn from_singular(word: &str) -> Option<Self> {
+        match word.parse() {
+            Ok(repo_type) => Some(Self::Repo(repo_type)),
+            Err(_) => (word == "bucket").then_some(Self::Bucket),
+        }
+    }
+}
+
+impl fmt::Display for HubUriKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A place on the Hub as one line of text: `hf://datasets/ada/notes@v1/train.csv`.
+///
+/// The grammar is the Python client's (`utils._hf_uris`):
+///
+/// ```text
+/// hf://[<type>/]<namespace>/<name>[@<revision>][/<path>]
+/// ```
+///
+/// The type is a plural (`models`, `datasets`, `spaces`, `kernels`, `buckets`) and may be left out for a model. A
+/// slash inside a revision is written `%2F`, except in `refs/pr/<number>` and `refs/convert/<name>`. A bucket has no
+/// revision. The path is taken as it stands, not percent-decoded. Ids without a namespace (`gpt2`) cannot be written.
+///
+/// The special refs are matched first and without regard for what follows, as the Python client does: in
+/// `@refs/pr/10x/f` the revision is `refs/pr/10` and the path `x/f`.
+///
+/// Parsing and [`Display`](fmt::Display) agree: what is shown parses to the same value. It is the Python client's
+/// rendering, with one addition that this takes: a `%` in a revision that would be read as the start of an escape is
+/// written `%25`.
+///
+/// ```
+/// use hub_types::HubUri;
+///
+/// let uri: HubUri = "hf://acme/m@feature%2Ffoo/config.json".parse()?;
+/// assert_eq!(uri.repo_id().unwrap().id(), "acme/m");
+/// assert_eq!(uri.revision().unwrap().as_str(), "feature/foo");
+/// assert_eq!(uri.path(), "config.json");
+/// assert_eq!(uri.to_string(), "hf://models/acme/m@feature%2Ffoo/config.json");
+///
+/// let same = HubUri::parse_web("https://huggingface.co/acme/m/blob/feature%2Ffoo/config.json", None)?;
+/// assert_eq!(same, uri);
+/// # Ok::<(), hub_types::ValidationError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HubUri {
+    target: Target,
+    revision: Option<Revision>,
+    path: Box<str>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+enum Target {
+    Repo(RepoId),
+    Bucket(Box<str>),
+}
+
+impl HubUri {
+    /// The root of a repository, at no revision in particular.
+    ///
+    /// # Errors
+    ///
+    /// When the id has no namespace: such an id cannot be written as a URI.
+    pub fn repo(repo: RepoId) -> Result<Self, ValidationError> {
+        if repo.namespace().is_none() {
+            return Err(refusal(repo.id(), "the id must be 'namespace/name'"));
+        }
+        Ok(Self {
+            target: Target::Repo(repo),
+            revision: None,
+            path: "".into(),
+        })
+    }
+
+    /// The root of a bucket.
+    ///
+    /// # Errors
+    ///
+    /// When the id is not `namespace/name`. The Hub's own rules for bucket ids are stricter and are left to it.
+    pub fn bucket(id: &str) -> Result<Self, ValidationError> {
+        match id.split_once('/') {
+            Some((namespace, name))
+                if !namespace.is_empty() && !name.is_empty() && !name.contains('/') && !id.contains('@') =>
+            {
+                Ok(Self {
+                    target: Target::Bucket(id.into()),
+                    revision: None,
+                    path: "".into(),
+                })
+            }
+            _ => Err(refusal(id, "a bucket's id must be 'namespace/name', without '@'")),
+        }
+    }
+
+    /// The same place at another revision.
+    ///
+    /// # Errors
+    ///
+    /// When this is a bucket, which has no revisions.
+    pub fn with_revision(mut self, revision: Option<Revision>) -> Result<Self, ValidationError> {
+        if revision.is_some() && matches!(self.target, Target::Bucket(_)) {
+            return Err(refusal(&self.to_string(), "a bucket has no revisions"));
+        }
+        self.revision = revision;
+        Ok(self)
+    }
+
+    /// The same repository or bucket, at another path; the empty path is the root.
+    ///
+    /// # Errors
+    ///
+    /// When the path has an empty part.
+    pub fn with_path(mut self, path: &str) -> Result<Self, ValidationError> {
+        if !path.is_empty() && path.split('/').any(str::is_empty) {
+            return Err(refusal(path, "the path must not have empty parts"));
+        }
+        self.path = path.into();
+        Ok(self)
+    }
+
+    /// Reads a web address of the Hub, such as a browser shows: a repository's or bucket's page, or a file's or
+    /// folder's in it (`blob`, `resolve`, `raw`, `blame`, `tree`).
+    ///
+    /// The scheme may be missing. Hosts are the Hub's own and that of `endpoint`, whose path prefix is removed. Query
+    /// and fragment are dropped.
+    ///
+    /// # Errors
+    ///
+    /// For another host, a page that is no place in a repository (`/discussions`), or an id without a namespace.
+    pub fn parse_web(url: &str, endpoint: Option<&str>) -> Result<Self, ValidationError> {
+        Self::from_web(url, endpoint).map_err(|rule| refusal(url, rule))
+    }
+
+    /// Reads either an `hf://` URI or a web address. See [`HubUri::parse_web`].
+    ///
+    /// # Errors
+    ///
+    /// When the text is neither.
+    pub fn parse_any(text: &str, endpoint: Option<&str>) -> Result<Self, ValidationError> {
+        if text.starts_with(SCHEME) {
+            Self::parse(text)
+        } else if is_web(text, endpoint) {
+            Self::parse_web(text, endpoint)
+        } else {
+            Err(refusal(
+                text,
+                "must start with 'hf://' or be an address of the Hub (https://huggingface.co/...)",
+            ))
+        }
+    }
+
+    /// A repository of which type, or a bucket.
+    pub fn kind(&self) -> HubUriKind {
+        match &self.target {
+            Target::Repo(repo) => HubUriKind::Repo(repo.repo_type()),
+            Target::Bucket(_) => HubUriKind::Bucket,
+        }
+    }
+
+    /// The repository, unless this is a bucket.
+    pub fn repo_id(&self) -> Option<RepoId> {
+        match &self.target {
+            Target::Repo(repo) => Some(repo.clone()),
+            Target::Bucket(_) => None,
+        }
+    }
+
+    /// The repository's type, unless this is a bucket.
+    pub fn repo_type(&self) -> Option<RepoType> {
+        match &self.target {
+            Target::Repo(repo) => Some(repo.repo_type()),
+            Target::Bucket(_) => None,
+        }
+    }
+
+    /// The bucket's `namespace/name`, if this is one.
+    pub fn bucket_id(&self) -> Option<&str> {
+        match &self.target {
+            Target::Repo(_) => None,
+            Target::Bucket(id) => Some(id),
+        }
+    }
+
+    /// `namespace/name` of the repository or bucket.
+    pub fn id(&self) -> &str {
+        match &self.target {
+            Target::Repo(repo) => repo.id(),
+            Target::Bucket(id) => id,
+        }
+    }
+
+    /// The revision, if one is given.
+    pub fn revision(&self) -> Option<&Revision> {
+        self.revision.as_ref()
+    }
+
+    /// The path as it was written; empty for the root. It may hold anything: for one that is safe to join to a
+    /// directory, see [`HubUri::repo_path`].
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The path, checked; `None` for the root.
+    ///
+    /// # Errors
+    ///
+    /// When the path is not one that a file of a repository can have.
+    pub fn repo_path(&self) -> Result<Option<RepoPath>, ValidationError> {
+        if self.path.is_empty() {
+            return Ok(None);
+        }
+        self.path.parse().map(Some)
+    }
+
+    /// The web page of this place: the repository's or bucket's own, `/tree/` of the revision, or `/blob/` of the file.
+    pub fn to_url(&self, endpoint: &str) -> String {
+        let endpoint = endpoint.trim_end_matches('/');
+        let path = utf8_percent_encode(&self.path, KEEP_SLASH);
+        match &self.target {
+            Target::Bucket(id) if self.path.is_empty() => format!("{endpoint}/buckets/{id}"),
+            Target::Bucket(id) => format!("{endpoint}/buckets/{id}/tree/{path}"),
+            Target::Repo(repo) => {
+                let repo = repo.url_path();
+                let revision = self.revision.as_ref().map(|revision| {
+                    if is_special(revision.as_str()) {
+                        revision.as_str().to_owned()
+                    } else {
+                        revision.encoded()
+                    }
+                });
+                match revision {
+                    None if self.path.is_empty() => format!("{endpoint}/{repo}"),
+                    Some(revision) if self.path.is_empty() => format!("{endpoint}/{repo}/tree/{revision}"),
+                    revision => {
+                        let revision = revision.as_deref().unwrap_or("main");
+                        format!("{endpoint}/{repo}/blob/{revision}/{path}")
+                    }
+                }
+            }
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        let read = || {
+            let body = text.strip_prefix(SCHEME).ok_or("must start with 'hf://'")?;
+            Self::from_body(body)
+        };
+        read().map_err(|rule: String| refusal(text, rule))
+    }
+
+    fn as_str(&self) -> String {
+        let mut text = format!("{SCHEME}{}/{}", self.kind().plural(), self.id());
+        if let Some(revision) = &self.revision {
+            text.push('@');
+            text.push_str(&written_revision(revision.as_str()));
+        }
+        if !self.path.is_empty() {
+            text.push('/');
+            text.push_str(&self.path);
+        }
+        text
+    }
+
+    /// Everything behind `hf://`.
+    fn from_body(body: &str) -> Result<Self, String> {
+        if body.is_empty() {
+            return Err("nothing stands behind 'hf://'".into());
+        }
+        let (kind, rest) = match body.split_once('/') {
+            Some((word, rest)) => match HubUriKind::from_plural(word) {
+                Some(kind) => (kind, rest),
+                None => {
+                    refuse_singular(word)?;
+                    (HubUriKind::Repo(RepoType::Model), body)
+                }
+            },
+            None => {
+                if HubUriKind::from_plural(body).is_some() {
+                    return Err(format!("'{body}/' must be followed by 'namespace/name'"));
+                }
+                refuse_singular(body)?;
+                (HubUriKind::Repo(RepoType::Model), body)
+            }
+        };
+        let rest = rest.trim_matches('/');
+        match kind {
+            HubUriKind::Repo(repo_type) => Self::from_repo_body(repo_type, rest),
+            HubUriKind::Bucket => Self::from_bucket_body(rest),
+        }
+    }
+
+    fn from_bucket_body(body: &str) -> Result<Self, String> {
+        let (id, path) = split_id(body);
+        if id.contains('@') {
+            return Err("a bucket has no revisions: '@' must not stand in its id".into());
+        }
+        Self::bucket(id)
+            .and_then(|uri| uri.with_path(path))
+            .map_err(|err| err.rule().to_owned())
+    }
+
+    fn from_repo_body(repo_type: RepoType, body: &str) -> Result<Self, String> {
+        // An '@' that is further back than the name belongs to a file's name.
+        let at = body.find('@').filter(|at| body[..*at].matches('/').count() <= 1);
+        let (id, revision, path) = match at {
+            None => {
+                let (id, path) = split_id(body);
+                (id, None, path)
+            }
+            Some(at) => {
+                let (revision, path) = split_revision(&body[at + 1..]);
+                (&body[..at], Some(revision), path)
+            }
+        };
+        let revision = match revision {
+            None => None,
+            Some("") => return Err("'@' must be followed by a revision".into()),
+            Some(revision) => {
+                let revision = percent_decode_str(revision)
+                    .decode_utf8()
+                    .map_err(|_| "the revision must be UTF-8".to_owned())?;
+                Some(revision.parse::<Revision>().map_err(rule_of("revision"))?)
+            }
+        };
+        let repo = RepoId::new(repo_type, id).map_err(rule_of("id"))?;
+        Self::repo(repo)
+            .and_then(|uri| uri.with_revision(revision))
+            .and_then(|uri| uri.with_path(path))
+            .map_err(|err| err.rule().to_owned())
+    }
+
+    fn from_web(url: &str, endpoint: Option<&str>) -> Result<Self, String> {
+        let (host, path) = split_url(url);
+        let own = endpoint.map(split_url);
+        let is_own = own.as_ref().is_some_and(|(own, _)| *own == host);
+        if host.is_empty() || !(is_own || HOSTS.contains(&host.as_str())) {
+            return Err(format!("'{host}' is no host of the Hub"));
+        }
+        let mut path = path;
+        if is_own
+            && let Some((_, prefix)) = own
+            && let prefix = prefix.trim_end_matches('/')
+            && let Some(rest) = path.strip_prefix(prefix)
+            && (rest.is_empty() || rest.starts_with('/'))
+        {
+            path = rest;
+        }
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty()).peekable();
+        let kind = segments.peek().and_then(|word| HubUriKind::from_plural(word));
+        if kind.is_some() {
+            segments.next();
+        }
+        let (Some(namespace), Some(name)) = (segments.next(), segments.next()) else {
+            return Err("an address of a repository or bucket has 'namespace/name'".into());
+        };
+        let route = segments.next();
+        let routes: &[&str] = if kind == Some(HubUriKind::Bucket) {
+            &BUCKET_ROUTES
+        } else {
+            &REPO_ROUTES
+        };
+        if let Some(route) = route
+            && !routes.contains(&route)
+        {
+            return Err(format!("'/{route}' is no page of a file or folder"));
+        }
+        // Segments are decoded one by one, and a slash inside of one stays inside it.
+        let mut decoded = Vec::new();
+        for segment in segments {
+            let text = percent_decode_str(segment)
+                .decode_utf8()
+                .map_err(|_| "the path must be UTF-8".to_owned())?;
+            decoded.push(text.into_owned());
+        }
+        let id = format!("{namespace}/{name}");
+        if kind == Some(HubUriKind::Bucket) {
+            let path: Vec<_> = decoded.iter().map(|part| part.replace('/', "%2F")).collect();
+            return Self::from_bucket_body(format!("{id}/{}", path.join("/")).trim_matches('/'));
+        }
+        let prefix = kind.map(|kind| format!("{}/", kind.plural())).unwrap_or_default();
+        if decoded.is_empty() {
+            return Self::from_body(&format!("{prefix}{id}"));
+        }
+        // The revision will be decoded with the rest of the URI: a '%' that is its own must outlive that. In the path,
+        // which will not be decoded, it is put back.
+        let rest: Vec<_> = decoded
+            .iter()
+            .map(|part| part.replace('%', "%25").replace('/', "%2F"))
+            .collect();
+        let uri = Self::from_body(&format!("{prefix}{id}@{}", rest.join("/")))?;
+        let path = uri.path.replace("%25", "%");
+        uri.with_path(&path).map_err(|err| err.rule().to_owned())
+    }
+}
+
+string_type!(HubUri);
+
+/// A [`HubUri`] and where it is to appear in the file system of a Space or a Job: `hf://datasets/ada/notes:/data:ro`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct HubMount {
+    source: HubUri,
+    mount_path: Box<str>,
+    read_only: Option<bool>,
+}
+
+impl HubMount {
+    /// Mounts `source` at the absolute path `mount_path`; `read_only` is `None` where the Hub is to decide.
+    ///
+    /// # Errors
+    ///
+    /// When the mount path is not absolute, is `/`, or could not be told apart from what stands around it.
+    pub fn new(source: HubUri, mount_path: &str, read_only: Option<bool>) -> Result<Self, ValidationError> {
+        let refuse = |rule: &str| Err(ValidationError::new("mount", mount_path, rule));
+        if !mount_path.starts_with('/') || mount_path == "/" {
+            return refuse("the mount path must be absolute and not '/' itself");
+        }
+        if mount_path.contains(":/") {
+            return refuse("the mount path must not contain ':/'");
+        }
+        if read_only.is_none() && (mount_path.ends_with(":ro") || mount_path.ends_with(":rw")) {
+            return refuse("a mount path without a flag must not end in ':ro' or ':rw'");
+        }
+        Ok(Self {
+            source,
+            mount_path: mount_path.into(),
+            read_only,
+        })
+    }
+
+    /// What is mounted.
+    pub fn source(&self) -> &HubUri {
+        &self.source
+    }
+
+    /// Where it is mounted: an absolute path.
+    pub fn mount_path(&self) -> &str {
+        &self.mount_path
+    }
+
+    /// `true` for `:ro`, `false` for `:rw`, `None` where neither is given.
+    pub fn read_only(&self) -> Option<bool> {
+        self.read_only
+    }
+
+    fn parse(text: &str) -> Result<Self, ValidationError> {
+        let refuse = |rule: &str| ValidationError::new("mount", text, rule);
+        let body = text
+            .strip_prefix(SCHEME)
+            .ok_or_else(|| refuse("must start with 'hf://'"))?;
+        let (body, read_only) = match (body.strip_suffix(":ro"), body.strip_suffix(":rw")) {
+            (Some(body), _) => (body, Some(true)),
+            (_, Some(body)) => (body, Some(false)),
+            _ => (body, None),
+        };
+        let Some(colon) = body.rfind(":/") else {
+            return Err(refuse("needs a mount path, as in 'hf://ada/demo:/data'"));
+        };
+        if colon == 0 {
+            return Err(refuse("nothing stands before the mount path"));
+        }
+        let source = HubUri::from_body(&body[..colon]).map_err(|rule| refuse(&rule))?;
+        Self::new(source, &body[colon + 1..], read_only).map_err(|err| refuse(err.rule()))
+    }
+
+    fn as_str(&self) -> String {
+        let flag = match self.read_only {
+            None => "",
+            Some(true) => ":ro",
+            Some(false) => ":rw",
+        };
+        format!("{}:{}{flag}", self.source, self.mount_path)
+    }
+}
+
+string_type!(HubMount);
+
+fn refusal(value: &str, rule: impl Into<String>) -> ValidationError {
+    ValidationError::new("Hub URI", value, rule)
+}
+
+fn rule_of(part: &'static str) -> impl Fn(ValidationError) -> String {
+    move |err| format!("in the {part}: {}", err.rule())
+}
+
+fn refuse_singular(word: &str) -> Result<(), String> {
+    match HubUriKind::from_singular(word) {
+        None => Ok(()),
+        Some(kind) => Err(format!("the type must be plural: '{}/'", kind.plural())),
+    }
+}
+
+/// `namespace/name` and what follows it.
+fn split_id(body: &str) -> (&str, &str) {
+    match body.match_indices('/').nth(1) {
+        Some((slash, _)) => (&body[..slash], &body[slash + 1..]),
+        None => (body, ""),
+    }
+}
+
+/// The revision, still encoded, and the path, from what stands behind the `@`.
+fn split_revision(text: &str) -> (&str, &str) {
+    match special_len(text) {
+        Some(len) => {
+            let rest = &text[len..];
+            (&text[..len], rest.strip_prefix('/').unwrap_or(rest))
+        }
+        None => text.split_once('/').unwrap_or((text, "")),
+    }
+}
+
+/// How much of the start of `text` is a ref whose slashes are written as they are.
+fn special_len(text: &str) -> Option<usize> {
+    let longest = |prefix: &str, accept: fn(char) -> bool| {
+        let rest = text.strip_prefix(prefix)?;
+        let name = rest.find(|c| !accept(c)).unwrap_or(rest.len());
+        (name > 0).then_some(prefix.len() + name)
+    };
+    longest("refs/pr/", |c| c.is_ascii_digit())
+        .or_else(|| longest("refs/convert/", |c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-')))
+}
+
+fn is_special(revision: &str) -> bool {
+    special_len(revision) == Some(revision.len())
+}
+
+fn written_revision(revision: &str) -> String {
+    if is_special(revision) {
+        return revision.to_owned();
+    }
+    let bytes = revision.as_bytes();
+    let escape = |at: usize| {
+        bytes.get(at + 1).is_some_and(u8::is_ascii_hexdigit) && bytes.get(at + 2).is_some_and(u8::is_ascii_hexdigit)
+    };
+    let mut text = String::with_capacity(revision.len());
+    for (at, c) in revision.char_indices() {
+        match c {
+            '/' => text.push_str("%2F"),
+            '%' if escape(at) => text.push_str("%25"),
+            c => text.push(c),
+        }
+    }
+    text
+}
+
+/// Whether the text is meant as a web address: it has a scheme of the web, or starts with a host that is the Hub's.
+fn is_web(text: &str, endpoint: Option<&str>) -> bool {
+    let lower = text.to_ascii_lowercase();
+    if lower.starts_with("http://") || lower.starts_with("https://") {
+        return true;
+    }
+    let own = endpoint.map(|endpoint| split_url(endpoint).0);
+    HOSTS.into_iter().chain(own.as_deref()).any(|host| {
+        !host.is_empty()
+            && lower
+                .strip_prefix(host)
+                .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    })
+}
+
+/// The lower-case host, without user and port, and the path, without query and fragment.
+fn split_url(url: &str) -> (String, &str) {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let rest = &rest[..rest.find(['?', '#']).unwrap_or(rest.len())];
+    let (authority, path) = match rest.find('/') {
+        Some(slash) => rest.split_at(slash),
+        None => (rest, ""),
+    };
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let host = match host.strip_prefix('[').and_then(|host| host.split_once(']')) {
+        Some((host, _)) => host,
+        None => host.split_once(':').map_or(host, |(host, _)| host),
+    };
+    (host.to_ascii_lowercase(), path)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[track_caller]
+    fn check(uri: &HubUri, kind: &str, id: &str, revision: Option<&str>, path: &str) {
+        assert_eq!(
+            (
+                uri.kind().as_str(),
+                uri.id(),
+                uri.revision().map(Revision::as_str),
+                uri.path()
+            ),
+            (kind, id, revision, path),
+            "{uri}"
+        );
+        assert_eq!(uri.to_string().parse::<HubUri>().as_ref(), Ok(uri));
+    }
+
+    #[test]
+    fn reads_what_the_python_client_reads() {
+        for (text, kind, id, revision, path, shown) in [
+            ("hf://acme/m", "model", "acme/m", None, "", "hf://models/acme/m"),
+            (
+                "hf://datasets/acme/d@refs/pr/10/f.csv",
+                "dataset",
+                "acme/d",
+                Some("refs/pr/10"),
+                "f.csv",
+                "hf://datasets/acme/d@refs/pr/10/f.csv",
+            ),
+            (
+                "hf://datasets/acme/d@refs%2Fpr%2F10/f.csv",
+                "dataset",
+                "acme/d",
+                Some("refs/pr/10"),
+                "f.csv",
+                "hf://datasets/acme/d@refs/pr/10/f.csv",
+            ),
+            (
+                "hf://datasets/acme/d@refs/convert/duckdb.v1/x.db",
+                "dataset",
+                "acme/d",
+                Some("refs/convert/duckdb.v1"),
+                "x.db",
+                "hf://datasets/acme/d@refs/convert/duckdb.v1/x.db",
+            ),
+            (
+                "hf://acme/m@feature%2Ffoo/c.json",
+                "model",
+                "acme/m",
+                Some("feature/foo"),
+                "c.json",
+                "hf://models/acme/m@feature%2Ffoo/c.json",
+            ),
+            ("hf://a/b/c@v1", "model", "a/b", None, "c@v1", "hf://models/a/b/c@v1"),
+            (
+                "hf://buckets/acme/b/file@1.txt",
+                "bucket",
+                "acme/b",
+                None,
+                "file@1.txt",
+                "hf://buckets/acme/b/file@1.txt",
+            ),
+            (
+                "hf://spaces/a/b@v1/",
+                "space",
+                "a/b",
+                Some("v1"),
+                "",
+                "hf://spaces/a/b@v1",
+            ),
+            (
+                "hf://kernels/a/b/x%20y",
+                "kernel",
+                "a/b",
+                None,
+                "x%20y",
+                "hf://kernels/a/b/x%20y",
+            ),
+            (
+                "hf://models/models/x",
+                "model",
+                "models/x",
+                None,
+                "",
+                "hf://models/models/x",
+            ),
+            // The match of a special ref has no regard for what follows.
+            (
+                "hf://a/b@refs/pr/10x/f",
+                "model",
+                "a/b",
+                Some("refs/pr/10"),
+                "x/f",
+                "hf://models/a/b@refs/pr/10/x/f",
+            ),
+            (
+                "hf://a/b@refs%2Fpr%2F10x/f",
+                "model",
+                "a/b",
+                Some("refs/pr/10x"),
+                "f",
+                "hf://models/a/b@refs%2Fpr%2F10x/f",
+            ),
+            (
+                "hf://a/b@refs/x/f",
+                "model",
+                "a/b",
+                Some("refs"),
+                "x/f",
+                "hf://models/a/b@refs/x/f",
+            ),
+            (
+                "hf://a/b@50%252F",
+                "model",
+                "a/b",
+                Some("50%2F"),
+                "",
+                "hf://models/a/b@50%252F",
+            ),
+            ("hf://a/b@50%", "model", "a/b", Some("50%"), "", "hf://models/a/b@50%"),
+        ] {
+            let uri: HubUri = text.parse().unwrap();
+            check(&uri, kind, id, revision, path);
+            assert_eq!(uri.to_string(), shown);
+        }
+    }
+
+    #[test]
+    fn refuses_what_the_python_client_refuses() {
+        for text in [
+            "",
+            "hf://",
+            "hf:/a/b",
+            "HF://a/b",
+            "a/b",
+            "hf://gpt2",
+            "hf://models/gpt2",
+            "hf://dataset/a/b",
+            "hf://dataset",
+            "hf://bucket/a/b",
+            "hf://datasets",
+            "hf://datasets/",
+            "hf://buckets/a",
+            "hf://buckets/a/b@v1",
+            "hf://buckets/a@v1/b",
+            "hf://a/b@",
+            "hf://a/b@/f",
+            "hf://models/a/b//c",
+            "hf://a/b@v1//c",
+            "hf://a/b@refs/pr/1//c",
+            "hf://a@v1/b",
+            "hf://@v1",
+            "hf://a/b@a%20b",
+            "hf://a/b@%ff",
+            "hf://a--b/c",
+            "hf://a/b.git",
+            "https://huggingface.co/a/b",
+        ] {
+            let err = text.parse::<HubUri>().expect_err(text);
+            assert_eq!((err.what(), err.value()), ("Hub URI", Some(text)));
+        }
+    }
+
+    #[test]
+    fn reads_web_addresses() {
+        let hub = "https://huggingface.co";
+        for (url, kind, id, revision, path) in [
+            (
+                "/datasets/a/b/blob/refs%2Fpr%2F10/f.csv",
+                "dataset",
+                "a/b",
+                Some("refs/pr/10"),
+                "f.csv",
+            ),
+            (
+                "/datasets/a/b/blob/refs/pr/10/f.csv",
+                "dataset",
+                "a/b",
+                Some("refs/pr/10"),
+                "f.csv",
+            ),
+            (
+                "/a/b/blob/main/my%20file.txt?download=true#L1",
+                "model",
+                "a/b",
+                Some("main"),
+                "my file.txt",
+            ),
+            ("/a/b", "model", "a/b", None, ""),
+            ("/models/a/b/", "model", "a/b", None, ""),
+            ("/a/b/tree", "model", "a/b", None, ""),
+            ("//spaces//a/b//raw/v1//x/y", "space", "a/b", Some("v1"), "x/y"),
+            (
+                "/a/b/resolve/feature%2Ffoo/x%2Fy/z%25",
+                "model",
+                "a/b",
+                Some("feature/foo"),
+                "x%2Fy/z%",
+            ),
+            (
+                "/a/b/blame/50%252F/100%25.txt",
+                "model",
+                "a/b",
+                Some("50%2F"),
+                "100%.txt",
+            ),
+            ("/buckets/a/b", "bucket", "a/b", None, ""),
+            ("/buckets/a/b/tree", "bucket", "a/b", None, ""),
+            ("/buckets/a/b/resolve/x%20y/z@1%25", "bucket", "a/b", None, "x y/z@1%"),
+        ] {
+            check(
+                &HubUri::parse_web(&format!("{hub}{url}"), None).unwrap(),
+                kind,
+                id,
+                revision,
+                path,
+            );
+            check(
+                &HubUri::parse_any(&format!("HF.co{url}"), None).unwrap(),
+                kind,
+                id,
+                revision,
+                path,
+            );
+        }
+    }
+
+    #[test]
+    fn knows_the_hosts_of_the_hub_and_no_others() {
+        for url in [
+            "https://huggingface.co/gpt2",
+            "https://huggingface.co/datasets/a",
+            "https://huggingface.co",
+            "https://huggingface.co/a/b/discussions",
+            "https://huggingface.co/a/b/commit/abc",
+            "https://huggingface.co/buckets/a/b/blob/x",
+            "https://huggingface.co.evil.com/a/b",
+            "https://huggingface.co@evil.com/a/b",
+            "https://evil.com/huggingface.co/a/b",
+            "https://evil.com#huggingface.co/a/b",
+            "http:///a/b",
+            "https://huggingface.co/dataset/a",
+        ] {
+            assert!(HubUri::parse_web(url, None).is_err(), "{url}");
+            assert!(HubUri::parse_any(url, None).is_err(), "{url}");
+        }
+        assert!(HubUri::parse_any("a/b/blob/main/x", None).is_err());
+        let own = Some("http://127.0.0.9:8080/hf/");
+        for url in [
+            "http://127.0.0.9:8080/hf/a/b/tree/v1",
+            "127.0.0.9/hf/a/b/tree/v1",
+            "http://127.0.0.9:8080/a/b/tree/v1",
+            "https://huggingface.co/a/b/tree/v1",
+        ] {
+            check(&HubUri::parse_any(url, own).unwrap(), "model", "a/b", Some("v1"), "");
+        }
+        assert!(HubUri::parse_web("http://127.0.0.8/hf/a/b", own).is_err());
+        assert!(HubUri::parse_web("http://127.0.0.9/hfx/y", own).unwrap().id() == "hfx/y");
+    }
+
+    #[test]
+    fn shows_web_addresses() {
+        for (uri, url) in [
+            ("hf://a/b", "https://h/a/b"),
+            (
+                "hf://datasets/a/b@feature%2Ffoo",
+                "https://h/datasets/a/b/tree/feature%2Ffoo",
+            ),
+            ("hf://a/b@refs/pr/3/x y", "https://h/a/b/blob/refs/pr/3/x%20y"),
+            (
+                "hf://spaces/a/b/x/100%.txt",
+                "https://h/spaces/a/b/blob/main/x/100%25.txt",
+            ),
+            ("hf://buckets/a/b", "https://h/buckets/a/b"),
+            ("hf://buckets/a/b/x/y@1", "https://h/buckets/a/b/tree/x/y%401"),
+        ] {
+            assert_eq!(uri.parse::<HubUri>().unwrap().to_url("https://h/"), url);
+        }
+    }
+
+    #[test]
+    fn a_mount_is_a_uri_a_path_and_a_flag() {
+        for (text, source, path, read_only) in [
+            (
+                "hf://buckets/a/b/sub/dir:/mnt:ro",
+                "hf://buckets/a/b/sub/dir",
+                "/mnt",
+                Some(true),
+            ),
+            ("hf://models/a/b:/data", "hf://models/a/b", "/data", None),
+            (
+                "hf://models/a/b@v1:/data/x:rw",
+                "hf://models/a/b@v1",
+                "/data/x",
+                Some(false),
+            ),
+            ("hf://models/a/b/c:/d:/e", "hf://models/a/b/c:/d", "/e", None),
+            ("hf://models/a/b:/mnt:ro:ro", "hf://models/a/b", "/mnt:ro", Some(true)),
+        ] {
+            let mount: HubMount = text.parse().unwrap();
+            assert_eq!(
+                (
+                    mount.source().to_string().as_str(),
+                    mount.mount_path(),
+                    mount.read_only()
+                ),
+                (source, path, read_only)
+            );
+            assert_eq!(mount.to_string(), text);
+        }
+        for text in [
+            "hf://a/b",
+            "hf://a/b:ro",
+            "hf://a/b:/",
+            "hf://a/b:/:ro",
+            "hf://:/mnt",
+            "hf://a:/mnt",
+            "hf://a/b:mnt",
+            "a/b:/mnt",
+            "https://huggingface.co/a/b:/mnt",
+        ] {
+            assert!(text.parse::<HubMount>().is_err(), "{text}");
+        }
+        let uri: HubUri = "hf://a/b".parse().unwrap();
+        assert!(HubMount::new(uri.clone(), "/mnt:ro", None).is_err());
+        assert!(HubMount::new(uri, "/a:/b", None).is_err());
+    }
+
+    #[test]
+    fn is_text_in_json() {
+        let uri: HubUri = serde_json::from_str("\"hf://a/b@v1\"").unwrap();
+        assert_eq!(serde_json::to_string(&uri).unwrap(), "\"hf://models/a/b@v1\"");
+    }
+
+    fn any_uri() -> impl Strategy<Value = HubUri> {
+        let revision = proptest::option::of("(refs/pr/|refs/convert/|refs/|v)[a-z0-9%@+.é/]{1,8}");
+        (
+            0usize..5,
+            "[a-z0-9_]{1,9}/[a-z0-9_]{1,9}",
+            revision,
+            "(\\PC{1,9}(/\\PC{1,9}){0,2})?",
+        )
+            .prop_filter_map(
+                "not everything that is generated is valid",
+                |(kind, id, revision, path)| {
+                    let uri = match RepoType::ALL.get(kind) {
+                        Some(repo_type) => HubUri::repo(RepoId::new(*repo_type, &id).ok()?)
+                            .ok()?
+                            .with_revision(revision.and_then(|revision| revision.parse().ok()))
+                            .ok()?,
+                        None => HubUri::bucket(&id).ok()?,
+                    };
+                    uri.with_path(&path).ok()
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn text_comes_back(uri in any_uri()) {
+            prop_assert_eq!(&uri.to_string().parse::<HubUri>().unwrap(), &uri);
+            let mount = HubMount::new(uri, "/mnt", Some(false)).unwrap();
+            prop_assert_eq!(mount.to_string().parse::<HubMount>().unwrap(), mount);
+        }
+
+        #[test]
+        fn web_addresses_come_back(uri in any_uri()) {
+            let back = HubUri::parse_web(&uri.to_url("https://hf.co"), None).unwrap();
+            // An address of a file always names a revision.
+            let revision = match uri.kind() {
+                HubUriKind::Repo(_) if !uri.path().is_empty() => Some(uri.revision().cloned().unwrap_or_default()),
+                _ => uri.revision().cloned(),
+            };
+            prop_assert_eq!(back, uri.with_revision(revision).unwrap());
+        }
+
+        #[test]
+        fn never_panics(text in "\\PC{0,40}") {
+            let _ = format!("hf://{text}").parse::<HubUri>();
+            let _ = format!("hf://{text}").parse::<HubMount>();
+            let _ = HubUri::parse_any(&text, Some(&text));
+        }
+
+        #[test]
+        fn what_parses_is_shown_so_that_it_parses(text in "(hf://)([a-z]{1,8}s/)?[a-z]{1,3}/[a-z]{1,3}(@[a-z%0-9/]{0,9})?[/@:a-z%0-9]{0,9}") {
+            if let Ok(uri) = text.parse::<HubUri>() {
+                prop_assert_eq!(&uri.to_string().parse::<HubUri>().unwrap(), &uri);
+            }
+        }
+    }
+}
