@@ -1,0 +1,433 @@
+//! A cache as it lies on the disk: opened, looked up, and its small files written.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fs_err as fs;
+use hub_types::env::{self, Env};
+use hub_types::{CommitHash, PatternFilter, RepoId, RepoPath, Revision};
+
+use crate::disk;
+use crate::error::Result;
+use crate::layout::{CACHEDIR_TAG, Layout, RepoLayout, joined};
+use crate::link;
+use crate::tree::Tree;
+
+/// A cache, without a way to the Hub. Cheap to clone; opening one touches nothing.
+///
+/// ```
+/// use hub_cache::{Cache, Lookup};
+/// use hub_types::RepoId;
+///
+/// let cache = Cache::new("/nowhere/hub");
+/// let found = cache.lookup(&RepoId::model("ada/demo")?, &"config.json".parse()?, &"main".parse()?);
+/// assert_eq!(found, Lookup::Miss);
+/// # Ok::<(), hub_types::ValidationError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Cache {
+    layout: Layout,
+    links: bool,
+    lock_limit: Option<Duration>,
+    durable: bool,
+}
+
+/// What is known on this disk of a file at a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Lookup {
+    /// The file is here.
+    Hit(PathBuf),
+    /// The Hub has said that the revision has no such file.
+    KnownMissing,
+    /// Nothing is known.
+    Miss,
+}
+
+/// A commit's files as far as they are here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// The snapshot's folder.
+    pub path: PathBuf,
+    /// The commit.
+    pub commit: CommitHash,
+    /// Whether everything that was asked for is there.
+    pub state: SnapshotState,
+}
+
+/// Whether a snapshot has all of its files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SnapshotState {
+    /// The commit's listing is cached and every wanted file is here.
+    Complete,
+    /// These wanted files are not here.
+    Partial(Vec<RepoPath>),
+    /// No listing of the commit is cached, so it cannot be told.
+    Unknown,
+}
+
+impl Cache {
+    /// The cache at `root`.
+    pub fn new(root: impl Into<PathBuf>) -> Self {
+        Self {
+            layout: Layout::new(root),
+            links: true,
+            lock_limit: None,
+            durable: true,
+        }
+    }
+
+    /// The cache that the environment names.
+    ///
+    /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME` and `HF_HUB_DISABLE_SYMLINKS`.
+    pub fn from_env(env: &Env) -> Self {
+        Self::new(env.hub_cache()).with_links(!env.flag(env::HF_HUB_DISABLE_SYMLINKS))
+    }
+
+    /// Whether snapshots may hold links, which they do where the file system has them; on by default.
+    pub fn with_links(mut self, links: bool) -> Self {
+        self.links = links;
+        self
+    }
+
+    /// How long to wait for another process that fetches the same file before fetching it too. For ever by default.
+    pub fn with_lock_limit(mut self, limit: Option<Duration>) -> Self {
+        self.lock_limit = limit;
+        self
+    }
+
+    /// Whether a content is flushed to the disk before it gets its name, so that a power loss leaves no short file; on
+    /// by default.
+    pub fn with_durable(mut self, durable: bool) -> Self {
+        self.durable = durable;
+        self
+    }
+
+    /// The cache's folder.
+    pub fn root(&self) -> &Path {
+        self.layout.root()
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    pub(crate) fn lock_limit(&self) -> Option<Duration> {
+        self.lock_limit
+    }
+
+    pub(crate) fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// The same settings for the cache at another place.
+    pub(crate) fn at(&self, root: PathBuf) -> Self {
+        Self {
+            layout: Layout::new(root),
+            ..self.clone()
+        }
+    }
+
+    /// Whether links are made in this repository's folder.
+    pub(crate) fn links_in(&self, repo: &RepoLayout) -> bool {
+        self.links && link::works_in(repo.dir())
+    }
+
+    /// Looks a file up without asking anybody (`try_to_load_from_cache`).
+    ///
+    /// What is known to be missing wins over a file that is there, as in the Python client.
+    pub fn lookup(&self, repo: &RepoId, path: &RepoPath, revision: &Revision) -> Lookup {
+        let repo = self.layout.repo(repo);
+        let Some(commit) = read_ref(&repo.ref_file(revision)).or_else(|| revision.as_commit_hash()) else {
+            return Lookup::Miss;
+        };
+        if repo.no_exist(&commit, path).is_file() {
+            return Lookup::KnownMissing;
+        }
+        let pointer = repo.pointer(&commit, path);
+        if pointer.is_file() {
+            Lookup::Hit(pointer)
+        } else {
+            Lookup::Miss
+        }
+    }
+
+    /// The commit that a revision stood for when it was last asked for: itself if it is one, else what its ref holds.
+    pub fn commit_of(&self, repo: &RepoId, revision: &Revision) -> Option<CommitHash> {
+        revision
+            .as_commit_hash()
+            .or_else(|| read_ref(&self.layout.repo(repo).ref_file(revision)))
+    }
+
+    /// A snapshot without asking anybody: what is here of the files that `wanted` selects.
+    ///
+    /// None when no commit is known for the revision or nothing of it is here.
+    pub fn snapshot(&self, repo: &RepoId, revision: &Revision, wanted: &PatternFilter) -> Option<Snapshot> {
+        let commit = self.commit_of(repo, revision)?;
+        let layout = self.layout.repo(repo);
+        let path = layout.snapshot(&commit);
+        if !path.is_dir() {
+            return None;
+        }
+        let state = match self.tree(repo, &commit) {
+            Some(tree) => {
+                let missing = missing_files(&tree, &path, wanted);
+                if missing.is_empty() {
+                    SnapshotState::Complete
+                } else {
+                    SnapshotState::Partial(missing)
+                }
+            }
+            None => SnapshotState::Unknown,
+        };
+        Some(Snapshot { path, commit, state })
+    }
+
+    /// The listing of a commit, if it is cached.
+    pub fn tree(&self, repo: &RepoId, commit: &CommitHash) -> Option<Tree> {
+        Tree::read(&self.tree_file(repo, commit))
+    }
+
+    /// Where the listing of a commit is cached.
+    pub fn tree_file(&self, repo: &RepoId, commit: &CommitHash) -> PathBuf {
+        self.layout.repo(repo).trees().join(format!("{commit}.json"))
+    }
+
+    /// Notes what a revision resolved to, unless it is the commit itself or noted already. True if something changed.
+    ///
+    /// The commit's snapshot folder is made first: a ref to a commit that has none hides the whole repository from the
+    /// Python client's scan.
+    ///
+    /// # Errors
+    ///
+    /// When a folder or the file cannot be written. Nothing but the next offline lookup depends on it.
+    pub fn write_ref(&self, repo: &RepoId, revision: &Revision, commit: &CommitHash) -> Result<bool> {
+        if revision.as_str() == commit.as_str() {
+            return Ok(false);
+        }
+        let layout = self.layout.repo(repo);
+        let file = layout.ref_file(revision);
+        let snapshot = layout.snapshot(commit);
+        if read_ref(&file).as_ref() == Some(commit) && snapshot.is_dir() {
+            return Ok(false);
+        }
+        fs::create_dir_all(&snapshot)?;
+        if read_ref(&file).as_ref() == Some(commit) {
+            return Ok(false);
+        }
+        // Written among the contents: a leftover below `refs` would count as a ref.
+        let blobs = layout.blobs();
+        fs::create_dir_all(&blobs)?;
+        disk::create_parents_below(&layout.refs(), revision.as_str())?;
+        let temporary = blobs.join(format!(".{}.ref", disk::hex8()));
+        disk::write_atomically(&file, &temporary, commit.as_str().as_bytes())?;
+        Ok(true)
+    }
+
+    /// Notes that a commit has no such file.
+    ///
+    /// # Errors
+    ///
+    /// When the mark cannot be written.
+    pub fn mark_missing(&self, repo: &RepoId, commit: &CommitHash, path: &RepoPath) -> Result<()> {
+        let layout = self.layout.repo(repo);
+        // A repository's folder needs `snapshots` to be one.
+        fs::create_dir_all(layout.snapshot(commit))?;
+        disk::create_parents_below(&layout.no_exist_dir(commit.as_str()), path.as_str())?;
+        let mark = layout.no_exist(commit, path);
+        match fs::OpenOptions::new().write(true).create_new(true).open(&mark) {
+            Err(err) if err.kind() != ErrorKind::AlreadyExists => Err(err.into()),
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes `CACHEDIR.TAG` if there is none. Best effort: only backup programs look at it.
+    pub(crate) fn tag(&self) {
+        write_tag(&self.layout.cachedir_tag());
+    }
+}
+
+/// Writes the tag of cache folders unless something has its name.
+pub(crate) fn write_tag(path: &Path) {
+    if fs::symlink_metadata(path).is_ok() {
+        return;
+    }
+    let temporary = disk::beside(path, "new");
+    if let Err(err) = disk::write_atomically(path, &temporary, CACHEDIR_TAG.as_bytes()) {
+        tracing::debug!(%err, "cannot write the cache's tag");
+    }
+}
+
+/// The commit that a ref file names. A newline behind it does no harm; anything else that is no commit is no ref.
+pub(crate) fn read_ref(file: &Path) -> Option<CommitHash> {
+    let text = fs::read_to_string(file).ok()?;
+    text.trim().parse().ok()
+}
+
+/// The wanted files of a listing that are no files below `dir`.
+pub(crate) fn missing_files(tree: &Tree, dir: &Path, wanted: &PatternFilter) -> Vec<RepoPath> {
+    tree.files
+        .keys()
+        .filter(|path| wanted.wants(path.as_str()))
+        .filter(|path| !joined(dir.to_owned(), path.as_str()).is_file())
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tree::TreeFile;
+
+    const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
+
+    fn fixture() -> (tempfile::TempDir, Cache, RepoId, CommitHash) {
+        let dir = tempfile::tempdir().unwrap();
+        let cache = Cache::new(dir.path());
+        (dir, cache, RepoId::model("o/n").unwrap(), COMMIT.parse().unwrap())
+    }
+
+    fn path(text: &str) -> RepoPath {
+        text.parse().unwrap()
+    }
+
+    fn rev(text: &str) -> Revision {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn c_001_c_002_the_place_comes_from_the_environment() {
+        let env = |pairs: &[(&str, &str)]| {
+            let home = [("HOME", "/h"), ("USERPROFILE", "/h")];
+            Env::from_pairs(home.iter().chain(pairs).map(|(k, v)| (*k, *v)))
+        };
+        let root = |pairs: &[(&str, &str)]| Cache::from_env(&env(pairs)).root().to_owned();
+        assert_eq!(root(&[]), Path::new("/h/.cache/huggingface/hub"));
+        let mut pairs = vec![("XDG_CACHE_HOME", "/x")];
+        assert_eq!(root(&pairs), Path::new("/x/huggingface/hub"));
+        pairs.push(("HF_HOME", "/hf"));
+        assert_eq!(root(&pairs), Path::new("/hf/hub"));
+        pairs.push(("HUGGINGFACE_HUB_CACHE", "/old"));
+        assert_eq!(root(&pairs), Path::new("/old"));
+        pairs.push(("HF_HUB_CACHE", "/new"));
+        assert_eq!(root(&pairs), Path::new("/new"));
+    }
+
+    #[test]
+    fn w_020_an_empty_variable_does_not_lead_into_the_working_folder() {
+        let env = Env::from_pairs([
+            ("HOME", "/h"),
+            ("USERPROFILE", "/h"),
+            ("HF_HUB_CACHE", ""),
+            ("HF_HOME", ""),
+        ]);
+        assert_eq!(Cache::from_env(&env).root(), Path::new("/h/.cache/huggingface/hub"));
+    }
+
+    #[test]
+    fn c_014_a_ref_is_forty_bytes_below_refs() {
+        let (dir, cache, repo, commit) = fixture();
+        assert!(cache.write_ref(&repo, &rev("main"), &commit).unwrap());
+        assert!(cache.write_ref(&repo, &rev("refs/pr/1"), &commit).unwrap());
+        assert!(!cache.write_ref(&repo, &rev(COMMIT), &commit).unwrap());
+        let refs = dir.path().join("models--o--n/refs");
+        assert_eq!(fs::read(refs.join("main")).unwrap(), COMMIT.as_bytes());
+        assert_eq!(fs::read(refs.join("refs/pr/1")).unwrap(), COMMIT.as_bytes());
+        assert_eq!(fs::read_dir(&refs).unwrap().count(), 2);
+        // C-17, W-5: the snapshot that a ref names exists.
+        assert!(dir.path().join("models--o--n/snapshots").join(COMMIT).is_dir());
+        assert_eq!(
+            fs::read_dir(dir.path().join("models--o--n/blobs")).unwrap().count(),
+            0,
+            "no leftover"
+        );
+    }
+
+    #[test]
+    fn c_015_w_017_a_newline_behind_a_ref_is_read_and_left() {
+        let (dir, cache, repo, commit) = fixture();
+        cache.write_ref(&repo, &rev("main"), &commit).unwrap();
+        let file = dir.path().join("models--o--n/refs/main");
+        fs::write(&file, format!("{COMMIT}\n")).unwrap();
+        assert_eq!(cache.commit_of(&repo, &rev("main")), Some(commit.clone()));
+        assert!(!cache.write_ref(&repo, &rev("main"), &commit).unwrap());
+        assert_eq!(fs::read(&file).unwrap().len(), 41);
+        let other: CommitHash = "f".repeat(40).parse().unwrap();
+        assert!(cache.write_ref(&repo, &rev("main"), &other).unwrap());
+        assert_eq!(fs::read(&file).unwrap(), other.as_str().as_bytes());
+    }
+
+    #[test]
+    fn c_016_an_equal_ref_is_not_written_again() {
+        let (dir, cache, repo, commit) = fixture();
+        cache.write_ref(&repo, &rev("main"), &commit).unwrap();
+        let file = dir.path().join("models--o--n/refs/main");
+        let before = fs::metadata(&file).unwrap().modified().unwrap();
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(!cache.write_ref(&repo, &rev("main"), &commit).unwrap());
+        assert_eq!(fs::metadata(&file).unwrap().modified().unwrap(), before);
+    }
+
+    #[test]
+    fn a_branch_below_another_ones_name_is_an_error_and_no_more() {
+        let (_dir, cache, repo, commit) = fixture();
+        cache.write_ref(&repo, &rev("dev"), &commit).unwrap();
+        assert!(cache.write_ref(&repo, &rev("dev/x"), &commit).is_err());
+        assert_eq!(cache.commit_of(&repo, &rev("dev")), Some(commit));
+    }
+
+    #[test]
+    fn c_066_a_known_missing_file_wins_over_one_that_is_there() {
+        let (dir, cache, repo, commit) = fixture();
+        let file = path("d/f.txt");
+        assert_eq!(cache.lookup(&repo, &file, &rev("main")), Lookup::Miss);
+        cache.write_ref(&repo, &rev("main"), &commit).unwrap();
+        assert_eq!(cache.lookup(&repo, &file, &rev("main")), Lookup::Miss);
+        let pointer = dir.path().join("models--o--n/snapshots").join(COMMIT).join("d/f.txt");
+        fs::create_dir_all(pointer.parent().unwrap()).unwrap();
+        fs::write(&pointer, b"x").unwrap();
+        assert_eq!(cache.lookup(&repo, &file, &rev("main")), Lookup::Hit(pointer.clone()));
+        assert_eq!(cache.lookup(&repo, &file, &rev(COMMIT)), Lookup::Hit(pointer));
+        assert_eq!(cache.lookup(&repo, &path("d"), &rev("main")), Lookup::Miss);
+        assert_eq!(cache.lookup(&repo, &file, &rev(&COMMIT[..7])), Lookup::Miss);
+        cache.mark_missing(&repo, &commit, &file).unwrap();
+        cache.mark_missing(&repo, &commit, &file).unwrap();
+        assert_eq!(cache.lookup(&repo, &file, &rev("main")), Lookup::KnownMissing);
+        let mark = dir.path().join("models--o--n/.no_exist").join(COMMIT).join("d/f.txt");
+        assert_eq!(fs::metadata(mark).unwrap().len(), 0);
+    }
+
+    #[test]
+    fn c_070_c_072_w_014_a_snapshot_tells_whether_it_is_complete() {
+        let (dir, cache, repo, commit) = fixture();
+        let all = PatternFilter::default();
+        assert_eq!(cache.snapshot(&repo, &rev(COMMIT), &all), None);
+        let snapshot = dir.path().join("models--o--n/snapshots").join(COMMIT);
+        fs::create_dir_all(&snapshot).unwrap();
+        fs::write(snapshot.join("a"), b"1").unwrap();
+        let state = |wanted: &PatternFilter| cache.snapshot(&repo, &rev(COMMIT), wanted).unwrap().state;
+        assert_eq!(state(&all), SnapshotState::Unknown);
+        let file = TreeFile::new(1, hub_types::GitOid::of(b"1"), None, None);
+        let tree = Tree {
+            files: [(path("a"), file.clone()), (path("b"), file)].into(),
+        };
+        tree.write(&cache.tree_file(&repo, &commit)).unwrap();
+        assert_eq!(state(&all), SnapshotState::Partial(vec![path("b")]));
+        assert_eq!(
+            state(&PatternFilter::new(Some(&["a"]), &[] as &[&str])),
+            SnapshotState::Complete
+        );
+    }
+
+    #[test]
+    fn c_008_an_existing_tag_is_left_alone() {
+        let (dir, cache, ..) = fixture();
+        cache.tag();
+        let tag = dir.path().join("CACHEDIR.TAG");
+        assert_eq!(fs::read(&tag).unwrap(), CACHEDIR_TAG.as_bytes());
+        fs::write(&tag, b"other").unwrap();
+        cache.tag();
+        assert_eq!(fs::read(&tag).unwrap(), b"other");
+    }
+}

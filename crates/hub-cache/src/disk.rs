@@ -1,0 +1,240 @@
+//! The few ways in which this crate touches the disk: unique names, atomic writes, folders that cannot be left.
+
+use std::collections::hash_map::RandomState;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::hash::{BuildHasher, Hasher};
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use crate::error::{Error, Result};
+
+/// Eight random hexadecimal digits, for a name that nobody else has.
+pub(crate) fn hex8() -> String {
+    // The standard library's hash keys come from the system's source of randomness, one more for each.
+    let mut hasher = RandomState::new().build_hasher();
+    hasher.write_u32(std::process::id());
+    let bits = hasher.finish();
+    format!("{:08x}", (bits ^ (bits >> 32)) as u32)
+}
+
+/// Writes a file so that it is there whole or not at all: into `temporary`, then by rename.
+///
+/// Both lie on one file system; the mode is what the process gives new files.
+pub(crate) fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> Result<()> {
+    let write = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(temporary)?;
+        file.write_all(bytes)?;
+        drop(file);
+        fs::rename(temporary, path)
+    };
+    write().inspect_err(|_| {
+        let _ = fs::remove_file(temporary);
+    })?;
+    Ok(())
+}
+
+/// Creates the folders of `relative`'s parts but the last below `root`, which is created too.
+///
+/// A folder on the way that is a link may stay inside `root`; one that leads out of it is an error, for a listing must
+/// not decide where files go.
+pub(crate) fn create_parents_below(root: &Path, relative: &str) -> Result<()> {
+    fs::create_dir_all(root)?;
+    let mut dir = root.to_owned();
+    let mut parts = relative.split('/').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            break;
+        }
+        dir.push(part);
+        match fs::symlink_metadata(&dir) {
+            Ok(meta) if meta.is_dir() => {}
+            Ok(meta) if meta.is_symlink() => check_link_stays(root, &dir)?,
+            Ok(_) => {
+                return Err(crate::error::at(
+                    &dir,
+                    std::io::Error::new(ErrorKind::NotADirectory, "a file is where a folder is needed"),
+                ));
+            }
+            Err(err) if err.kind() == ErrorKind::NotFound => match fs::create_dir(&dir) {
+                Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err.into()),
+                _ => {}
+            },
+            Err(err) => return Err(err.into()),
+        }
+    }
+    Ok(())
+}
+
+fn check_link_stays(root: &Path, link: &Path) -> Result<()> {
+    let stays = match (fs::canonicalize(root), fs::canonicalize(link)) {
+        (Ok(root), Ok(target)) => target.starts_with(&root) && target.is_dir(),
+        _ => false,
+    };
+    if stays {
+        Ok(())
+    } else {
+        Err(Error::LeavesFolder {
+            link: link.to_owned(),
+            root: root.to_owned(),
+        })
+    }
+}
+
+/// Flushes a finished file's bytes to the disk, so that a power loss cannot leave a short file under a final name.
+pub(crate) fn sync(path: &Path) -> Result<()> {
+    fs::OpenOptions::new().read(true).write(true).open(path)?.sync_data()?;
+    Ok(())
+}
+
+/// Copies a file to `target` so that it is there whole or not at all. Content only: not the mode, not the times.
+pub(crate) fn copy_atomically(source: &Path, target: &Path) -> Result<()> {
+    let temporary = beside(target, "new");
+    let copy = || -> std::io::Result<()> {
+        let mut from = fs::File::open(source)?;
+        let mut to = fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        std::io::copy(&mut from, &mut to)?;
+        drop(to);
+        rename_over(&temporary, target)
+    };
+    copy().inspect_err(|_| {
+        let _ = fs::remove_file(&temporary);
+    })?;
+    Ok(())
+}
+
+/// Moves a file to `target`, replacing what is there; where the two lie on different file systems, by copying to a name
+/// beside the target first. Atomic for whoever looks at `target`.
+pub(crate) fn move_atomically(source: &Path, target: &Path) -> Result<()> {
+    match rename_over(source, target) {
+        Ok(()) => Ok(()),
+        Err(err) if err.kind() == ErrorKind::CrossesDevices => {
+            copy_atomically(source, target)?;
+            sync(target)?;
+            fs::remove_file(source)?;
+            Ok(())
+        }
+        Err(err) => Err(err.into()),
+    }
+}
+
+/// Renames over what is there. Some mounts refuse that: then the old file steps aside for a moment.
+pub(crate) fn rename_over(source: &Path, target: &Path) -> std::io::Result<()> {
+    match fs::rename(source, target) {
+        Err(err) if matches!(err.kind(), ErrorKind::AlreadyExists) && fs::symlink_metadata(target).is_ok() => {
+            let old = beside(target, "old");
+            fs::rename(target, &old)?;
+            match fs::rename(source, target) {
+                Ok(()) => fs::remove_file(&old),
+                Err(err) => {
+                    let _ = fs::rename(&old, target);
+                    Err(err)
+                }
+            }
+        }
+        other => other,
+    }
+}
+
+/// `.{name}.{hex8}.{kind}` in the same folder: the Python client's own form of such names.
+pub(crate) fn beside(path: &Path, kind: &str) -> PathBuf {
+    let name = path.file_name().unwrap_or(OsStr::new("file")).to_string_lossy();
+    // A name may have 255 bytes and this one is longer.
+    let short: String = name.chars().take(40).collect();
+    path.with_file_name(format!(".{short}.{}.{kind}", hex8()))
+}
+
+/// Removes a file or link; that it is not there is fine.
+pub(crate) fn remove_if_there(path: &Path) -> std::io::Result<bool> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(true),
+        Err(err) if err.kind() == ErrorKind::NotFound => Ok(false),
+        Err(err) => Err(err),
+    }
+}
+
+/// Seconds since 1970, as a float: what Python's `st_mtime` and `time.time()` are.
+pub(crate) fn unix_seconds(time: SystemTime) -> f64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => after.as_secs_f64(),
+        Err(before) => -before.duration().as_secs_f64(),
+    }
+}
+
+/// Sets the mode of an open file, whatever the umask; best effort, for the owner may be another user.
+#[cfg(unix)]
+pub(crate) fn set_mode(file: &File, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    if let Err(err) = file.set_permissions(std::fs::Permissions::from_mode(mode)) {
+        tracing::debug!(%err, "cannot set a file's mode");
+    }
+}
+
+#[cfg(not(unix))]
+pub(crate) fn set_mode(_file: &File, _mode: u32) {}
+
+/// Bytes that this user may still write below `path`, asked at the nearest folder that exists; none if unknown.
+#[cfg(unix)]
+pub(crate) fn free_space(path: &Path) -> Option<u64> {
+    let mut dir = Some(path);
+    while let Some(at) = dir {
+        if at.exists() {
+            let stat = rustix::fs::statvfs(at).ok()?;
+            return Some(stat.f_bavail.saturating_mul(stat.f_frsize));
+        }
+        dir = at.parent();
+    }
+    None
+}
+
+#[cfg(not(unix))]
+pub(crate) fn free_space(_path: &Path) -> Option<u64> {
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_hex() {
+        let names: std::collections::HashSet<String> = (0..1000).map(|_| hex8()).collect();
+        assert!(names.len() > 998, "{}", names.len());
+        assert!(
+            names
+                .iter()
+                .all(|n| n.len() == 8 && n.bytes().all(|b| b.is_ascii_hexdigit()))
+        );
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_linked_folder_that_leaves_is_not_followed() {
+        let root = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::os::unix::fs::symlink(outside.path(), root.path().join("out")).unwrap();
+        fs::create_dir(root.path().join("real")).unwrap();
+        std::os::unix::fs::symlink("real", root.path().join("inner")).unwrap();
+        assert!(create_parents_below(root.path(), "inner/x/f").is_ok());
+        assert!(root.path().join("real/x").is_dir());
+        let err = create_parents_below(root.path(), "out/x/f").unwrap_err();
+        assert!(matches!(err, Error::LeavesFolder { .. }), "{err}");
+        assert!(!outside.path().join("x").exists());
+    }
+
+    #[test]
+    fn an_atomic_write_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("f");
+        write_atomically(&target, &dir.path().join("t"), b"one").unwrap();
+        write_atomically(&target, &dir.path().join("t"), b"two").unwrap();
+        assert_eq!(fs::read(&target).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(write_atomically(&dir.path().join("no/f"), &dir.path().join("t"), b"x").is_err());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+        assert!(free_space(&dir.path().join("not/there")).is_some());
+    }
+}

@@ -1,0 +1,387 @@
+//! One lock file a content: the very file that the Python client locks, in the very way.
+//!
+//! `flock` on Unix, `LockFileEx` on Windows, through the standard library. The lock saves bandwidth and is never trusted
+//! for correctness: some network file systems grant it to everyone. A file system that has no locks at all is worked
+//! with, after one warning. Lock files stay for ever and stay empty: a removed one would be locked twice.
+
+use std::fs::{File, TryLockError};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Once;
+use std::time::{Duration, Instant};
+
+use fs_err as fs;
+
+use crate::disk;
+use crate::error::{Result, seconds};
+
+/// How often a lock that somebody else holds is tried again: half of them within this time, as in Python's `filelock`.
+pub(crate) const POLL: Duration = Duration::from_millis(50);
+/// How often the wait for a lock is reported.
+const REPORT: Duration = Duration::from_secs(10);
+
+/// A held lock, or the knowledge that there is none to be had. Dropping it lets go.
+#[derive(Debug)]
+pub(crate) struct FileLock {
+    file: Option<File>,
+}
+
+impl FileLock {
+    /// Whether anybody is kept out; false where the file system has no locks.
+    pub(crate) fn is_exclusive(&self) -> bool {
+        self.file.is_some()
+    }
+}
+
+/// What one attempt gave.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// The lock is ours, or there is none to be had.
+    Held(FileLock),
+    /// Somebody else holds it.
+    Busy,
+}
+
+/// Tries to lock the file at `path` once, creating it and its folder where they are missing.
+///
+/// # Errors
+///
+/// What creating the folder may give, unless it is a read-only or forbidden place: there, nobody is kept out.
+pub(crate) fn try_lock(path: &Path) -> Result<Attempt> {
+    loop {
+        let file = match open(path) {
+            Ok(file) => file,
+            Err(err) if unavailable(&err) => return Ok(without(path, &err)),
+            Err(err) => return Err(err.into()),
+        };
+        match file.try_lock() {
+            Ok(()) if is_still(&file, path) => {
+                return Ok(Attempt::Held(FileLock { file: Some(file) }));
+            }
+            // Somebody removed the file between open and lock: what we hold, nobody else looks at.
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(Attempt::Busy),
+            Err(TryLockError::Error(err)) if err.kind() == ErrorKind::Interrupted => {}
+            Err(TryLockError::Error(err)) => return Ok(without(path, &err)),
+        }
+    }
+}
+
+/// Locks the file at `path`, blocking this thread; after `limit`, goes on without the lock, which costs bandwidth only.
+///
+/// # Errors
+///
+/// See [`try_lock`].
+pub(crate) fn lock(path: &Path, limit: Option<Duration>) -> Result<FileLock> {
+    let mut wait = Wait::new(path, limit);
+    loop {
+        match try_lock(path)? {
+            Attempt::Held(lock) => return Ok(lock),
+            Attempt::Busy => match wait.pause() {
+                Some(pause) => std::thread::sleep(pause),
+                None => return Ok(wait.give_up()),
+            },
+        }
+    }
+}
+
+/// As [`lock`], without blocking the thread: dropping the future ends the wait, and nothing takes the lock later.
+#[cfg(feature = "download")]
+pub(crate) async fn lock_async(path: &Path, limit: Option<Duration>) -> Result<FileLock> {
+    let mut wait = Wait::new(path, limit);
+    loop {
+        match try_lock(path)? {
+            Attempt::Held(lock) => return Ok(lock),
+            Attempt::Busy => match wait.pause() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Ok(wait.give_up()),
+            },
+        }
+    }
+}
+
+/// How long a wait for a lock has lasted, and when to say so.
+struct Wait<'a> {
+    path: &'a Path,
+    limit: Option<Duration>,
+    since: Instant,
+    reported: Duration,
+}
+
+impl<'a> Wait<'a> {
+    fn new(path: &'a Path, limit: Option<Duration>) -> Self {
+        Self {
+            path,
+            limit,
+            since: Instant::now(),
+            reported: Duration::ZERO,
+        }
+    }
+
+    /// How long to pause before the next attempt, or none when the limit is reached.
+    fn pause(&mut self) -> Option<Duration> {
+        let elapsed = self.since.elapsed();
+        if self.limit.is_some_and(|limit| elapsed >= limit) {
+            return None;
+        }
+        // The first word comes a little before ten seconds are over, then every ten.
+        if elapsed + Duration::from_secs(1) >= self.reported + REPORT {
+            self.reported = elapsed + Duration::from_secs(1);
+            tracing::warn!(
+                lock = %self.path.display(),
+                waited = %seconds(elapsed),
+                "waiting for another process that downloads the same file{}",
+                holder(self.path)
+            );
+        }
+        // Quick at first: most holders only link a file.
+        Some(if elapsed < POLL { Duration::from_millis(5) } else { POLL })
+    }
+
+    fn give_up(&self) -> FileLock {
+        tracing::warn!(lock = %self.path.display(), "going on without the lock after {}", seconds(self.since.elapsed()));
+        FileLock { file: None }
+    }
+}
+
+/// Who may hold the lock, as far as the file tells: clients without `flock` write their process and host into it.
+fn holder(path: &Path) -> String {
+    match fs::read_to_string(path) {
+        Ok(text) if !text.is_empty() => {
+            let mut lines = text.lines();
+            let pid = lines.next().unwrap_or_default();
+            let host = lines.next().unwrap_or("an unknown host");
+            format!(" (process {pid} on {host})")
+        }
+        _ => String::new(),
+    }
+}
+
+fn open(path: &Path) -> std::io::Result<File> {
+    let existing = |path: &Path| match options().read(true).write(true).open(path) {
+        // Another user's file that only they may write: `flock` needs no more than an open file.
+        Err(err) if err.kind() == ErrorKind::PermissionDenied => options().read(true).open(path),
+        other => other,
+    };
+    let create = || options().read(true).write(true).create_new(true).open(path);
+    let created = match existing(path) {
+        Err(err) if err.kind() == ErrorKind::NotFound => match create() {
+            Err(err) if err.kind() == ErrorKind::NotFound => {
+                if let Some(parent) = path.parent() {
+                    fs::create_dir_all(parent)?;
+                }
+                create()
+            }
+            other => other,
+        },
+        other => return named(path, other),
+    };
+    match created {
+        Ok(file) => {
+            // As filelock does: members of the cache's group must be able to lock it too, whatever the umask.
+            disk::set_mode(&file, 0o664);
+            Ok(file)
+        }
+        Err(err) if err.kind() == ErrorKind::AlreadyExists => named(path, existing(path)),
+        Err(err) => named(path, Err(err)),
+    }
+}
+
+fn named(path: &Path, result: std::io::Result<File>) -> std::io::Result<File> {
+    result.map_err(|err| match err.raw_os_error() {
+        // Kept as it is, so that its number can be looked at.
+        Some(_) => {
+            tracing::debug!(lock = %path.display(), %err, "cannot open a lock file");
+            err
+        }
+        None => err,
+    })
+}
+
+fn options() -> std::fs::OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has flags to set"))]
+    let mut options = File::options();
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt;
+        options.custom_flags(rustix::fs::OFlags::NOFOLLOW.bits() as i32);
+    }
+    options
+}
+
+/// Whether an error means that there are no locks here, rather than that something is wrong with this one.
+fn unavailable(err: &std::io::Error) -> bool {
+    matches!(
+        err.kind(),
+        ErrorKind::ReadOnlyFilesystem | ErrorKind::PermissionDenied | ErrorKind::Unsupported
+    )
+}
+
+fn without(path: &Path, err: &std::io::Error) -> Attempt {
+    static WARNED: Once = Once::new();
+    WARNED.call_once(|| {
+        tracing::warn!(lock = %path.display(), %err, "files cannot be locked here; processes may fetch a file twice");
+    });
+    Attempt::Held(FileLock { file: None })
+}
+
+#[cfg(unix)]
+fn is_still(file: &File, path: &Path) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    match (file.metadata(), fs::symlink_metadata(path)) {
+        (Ok(ours), Ok(there)) => ours.dev() == there.dev() && ours.ino() == there.ino(),
+        _ => false,
+    }
+}
+
+#[cfg(not(unix))]
+fn is_still(_file: &File, _path: &Path) -> bool {
+    true
+}
+
+/// A claim on a partial file: while it is held, no other process of ours takes the file for an orphan.
+///
+/// Only Unix has it: on Windows a lock keeps the writer itself out too, and the content's lock must do.
+#[derive(Debug)]
+pub(crate) struct Claim {
+    _file: Option<File>,
+}
+
+/// Claims a partial file that exists, or none when a living process has it.
+pub(crate) fn claim(path: &Path) -> Option<Claim> {
+    if cfg!(not(unix)) {
+        return Some(Claim { _file: None });
+    }
+    let file = options().read(true).write(true).open(path).ok()?;
+    match file.try_lock() {
+        Ok(()) => Some(Claim { _file: Some(file) }),
+        Err(TryLockError::WouldBlock) => None,
+        // No locks here: whoever has written to it lately is taken to be alive.
+        Err(TryLockError::Error(_)) => {
+            let modified = file.metadata().and_then(|meta| meta.modified()).ok()?;
+            let idle = modified.elapsed().unwrap_or_default();
+            (idle > Duration::from_secs(600)).then_some(Claim { _file: None })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::{Command, Stdio};
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn c_034_the_file_stays_empty_and_the_same() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join(".locks/models--o--n/abc.lock");
+        let held = lock(&path, None).unwrap();
+        assert!(held.is_exclusive());
+        assert!(matches!(try_lock(&path).unwrap(), Attempt::Busy));
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(&fs::metadata(&path).unwrap());
+        drop(held);
+        drop(lock(&path, None).unwrap());
+        let meta = fs::metadata(&path).unwrap();
+        assert_eq!(meta.len(), 0);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::{MetadataExt, PermissionsExt};
+            assert_eq!(meta.ino(), inode);
+            assert_eq!(meta.permissions().mode() & 0o777, 0o664);
+        }
+    }
+
+    #[test]
+    fn two_threads_exclude_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        let inside = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..5 {
+                        let held = lock(&path, None).unwrap();
+                        assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::SeqCst);
+                        drop(held);
+                    }
+                });
+            }
+        });
+    }
+
+    /// A second process, with a lock of its own kind: the `flock` program of util-linux.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn c_033_another_process_is_waited_for_and_the_limit_ends_the_wait() {
+        use std::io::{BufRead, BufReader, Write};
+
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        fs::write(&path, b"").unwrap();
+        let mut child = Command::new("flock")
+            .arg("-x")
+            .arg(&path)
+            .args(["sh", "-c", "echo held; read line"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap())
+            .read_line(&mut line)
+            .unwrap();
+        assert_eq!(line, "held\n");
+        assert!(matches!(try_lock(&path).unwrap(), Attempt::Busy));
+        let without = lock(&path, Some(Duration::from_millis(60))).unwrap();
+        assert!(!without.is_exclusive());
+        child.stdin.take().unwrap().write_all(b"go\n").unwrap();
+        let held = lock(&path, None).unwrap();
+        assert!(held.is_exclusive());
+        assert!(child.wait().unwrap().success());
+    }
+
+    #[test]
+    fn c_035_where_nothing_can_be_locked_the_work_goes_on() {
+        for kind in [
+            ErrorKind::ReadOnlyFilesystem,
+            ErrorKind::PermissionDenied,
+            ErrorKind::Unsupported,
+        ] {
+            assert!(unavailable(&kind.into()));
+        }
+        let Attempt::Held(lock) = without(Path::new("/x.lock"), &ErrorKind::Unsupported.into()) else {
+            panic!("nobody holds a lock that cannot be had");
+        };
+        assert!(!lock.is_exclusive());
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_planted_link_is_not_locked_through() {
+        let dir = tempfile::tempdir().unwrap();
+        let target = dir.path().join("precious");
+        fs::write(&target, b"x").unwrap();
+        let path = dir.path().join("x.lock");
+        std::os::unix::fs::symlink(&target, &path).unwrap();
+        assert!(try_lock(&path).is_err());
+        assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[test]
+    fn a_claim_excludes_a_second_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        assert!(claim(&path).is_none(), "there is nothing to claim");
+        fs::write(&path, b"x").unwrap();
+        let first = claim(&path).unwrap();
+        if cfg!(unix) {
+            assert!(claim(&path).is_none());
+        }
+        drop(first);
+        assert!(claim(&path).is_some());
+    }
+}
