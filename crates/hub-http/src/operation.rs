@@ -30,6 +30,8 @@
 /// A listing has `=> stream Item` instead of `=> Output`: it gives [`Items`](crate::Items), which asks for a page when
 /// its first item is wanted.
 ///
+/// Where the Python client's name is no Rust name, it stands behind the Rust one: `card_data as "cardData": bool`.
+///
 /// What cannot be data (a progress receiver) comes in a last block, `skip { … }`, and is left out of the serde form.
 #[macro_export]
 macro_rules! operation {
@@ -91,7 +93,7 @@ macro_rules! __operation {
     (
         [$ctx:ident, $error:ty] [$(#[$meta:meta])*] $name:ident $op:ident $args:ident [$output:ty]
         ($($(#[doc = $rdoc:expr])* $required:ident : $rtype:ty),* $(,)?)
-        ($($(#[doc = $odoc:expr])* $optional:ident : $otype:ty),* $(,)?)
+        ($($(#[doc = $odoc:expr])* $optional:ident $(as $wire:literal)? : $otype:ty),* $(,)?)
         ($($(#[doc = $sdoc:expr])* $skipped:ident : $stype:ty),* $(,)?)
     ) => {
         #[doc = concat!("The arguments of [`", stringify!($ctx), "::", stringify!($name), "`], by the Python client's names.")]
@@ -99,7 +101,11 @@ macro_rules! __operation {
         #[serde(deny_unknown_fields)]
         pub struct $args {
             $($(#[doc = $rdoc])* pub $required: $rtype,)*
-            $($(#[doc = $odoc])* #[serde(default)] pub $optional: ::std::option::Option<$otype>,)*
+            $(
+                $(#[doc = $odoc])*
+                #[serde(default $(, rename = $wire)?)]
+                pub $optional: ::std::option::Option<$otype>,
+            )*
             $($(#[doc = $sdoc])* #[serde(skip)] pub $skipped: $stype,)*
         }
 

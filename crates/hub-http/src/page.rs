@@ -228,7 +228,11 @@ impl<T: Send + Unpin + 'static> Iterator for BlockingItems<T> {
 }
 
 fn page_fetcher<T: DeserializeOwned + Send + 'static>(api: HfApi, first: Request) -> FetchPage<T> {
-    page_fetcher_with(api, first, |url, body| crate::request::parse_json(url, body))
+    page_fetcher_with(api, first, |url, body| match body.trim_ascii() {
+        // What the Hub says of an empty listing here and there; the Python client takes it for one too.
+        b"{}" => Ok(Vec::new()),
+        body => crate::request::parse_json(url, body),
+    })
 }
 
 fn page_fetcher_with<T, P>(api: HfApi, first: Request, parse: P) -> FetchPage<T>
