@@ -9,7 +9,9 @@ use std::ffi::{OsStr, OsString};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::thread::{self, JoinHandle};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use hub_types::Token;
@@ -115,8 +117,8 @@ impl Git {
             },
         };
         let _ = writer.join();
-        let stdout = stdout.join().expect("the reader does not panic")?;
-        let stderr = stderr.join().expect("the reader does not panic")?;
+        let deadline = Instant::now() + PATIENCE;
+        let (stdout, stderr) = (stdout.finish(deadline)?, stderr.finish(deadline)?);
         let output = Output {
             code: status.code(),
             stdout: stdout.into_bytes(),
@@ -325,18 +327,47 @@ fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitSta
     }
 }
 
-fn drain(mut pipe: impl Read + Send + 'static, mut kept: Kept) -> JoinHandle<io::Result<Kept>> {
+/// How long the pipes may stay open behind a git that has ended: a helper may have left a daemon that holds them.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// A pipe that a thread reads from the start.
+struct Drained {
+    kept: Arc<Mutex<Kept>>,
+    ended: Receiver<io::Result<()>>,
+}
+
+fn drain(mut pipe: impl Read + Send + 'static, kept: Kept) -> Drained {
+    let kept = Arc::new(Mutex::new(kept));
+    let shared = Arc::clone(&kept);
+    let (send, ended) = mpsc::channel();
     thread::spawn(move || {
         let mut buf = vec![0; 16 * 1024];
-        loop {
+        let result = loop {
             match pipe.read(&mut buf) {
-                Ok(0) => return Ok(kept),
-                Ok(length) => kept.push(&buf[..length]),
+                Ok(0) => break Ok(()),
+                Ok(length) => shared.lock().expect("no reader panics").push(&buf[..length]),
                 Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => return Err(err),
+                Err(err) => break Err(err),
             }
+        };
+        // Nobody listens any more when git timed out.
+        let _ = send.send(result);
+    });
+    Drained { kept, ended }
+}
+
+impl Drained {
+    /// All that was read, once the other side has closed the pipe or has had time to.
+    fn finish(self, deadline: Instant) -> io::Result<Kept> {
+        if let Ok(result) = self
+            .ended
+            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
+        {
+            result?;
         }
-    })
+        let mut kept = self.kept.lock().expect("no reader panics");
+        Ok(std::mem::replace(&mut *kept, Kept::all()))
+    }
 }
 
 /// Bytes of which, past a bound, only the beginning and the end are kept.
@@ -545,6 +576,20 @@ mod tests {
     fn is_zombie(pid: rustix::process::Pid) -> bool {
         let stat = format!("/proc/{}/stat", pid.as_raw_nonzero());
         fs_err::read_to_string(stat).is_ok_and(|text| text.contains(") Z "))
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_daemon_that_holds_the_pipes_does_not_hold_us() {
+        let dir = tempfile::tempdir().unwrap();
+        let marker = dir.path().join("pid");
+        let script = format!("echo said; sleep 600 & echo $! >{}", marker.display());
+        let git = Git::locate(&fake(dir.path(), &script)).unwrap();
+        let output = git.run(&Call::new(["credential", "approve"])).unwrap();
+        assert_eq!(output.text(), "said");
+        let pid: i32 = fs_err::read_to_string(&marker).unwrap().trim().parse().unwrap();
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     }
 
     #[cfg(unix)]

@@ -598,11 +598,8 @@ impl Repository {
             "could not read Password",
             "error: 401",
             "error: 403",
-        ]) || says(&[
-            "Authorization error",
-            "Authentication required",
-            "credential helper told us to quit",
-        ]) {
+        ]) || says(&["Authorization error", "Authentication required", "told us to quit"])
+        {
             return Error::Unauthorized { url };
         }
         if stderr.contains("repository '") && stderr.contains("' not found")
