@@ -6,9 +6,12 @@ use anyhow::{Result, bail};
 use xshell::{Shell, cmd};
 
 pub(crate) fn run(sh: &Shell) -> Result<()> {
-    let list = cmd!(sh, "git ls-files --cached --others --exclude-standard")
-        .quiet()
-        .read()?;
+    let list = cmd!(
+        sh,
+        "git -c safe.directory=* ls-files --cached --others --exclude-standard"
+    )
+    .quiet()
+    .read()?;
     let mut problems = Vec::new();
     for path in list.lines() {
         let Ok(bytes) = sh.read_binary_file(path) else {
