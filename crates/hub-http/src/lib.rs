@@ -39,6 +39,7 @@ mod retry;
 mod runtime;
 
 pub mod api;
+pub mod stored_tokens;
 pub mod transfer;
 
 pub use auth::TokenChoice;
