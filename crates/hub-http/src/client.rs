@@ -33,10 +33,14 @@ pub struct HfApi {
 /// What all clones share.
 pub(crate) struct Shared {
     pub(crate) config: Config,
-    /// For calls: HTTP/2 where the server has it.
-    pub(crate) calls: reqwest::Client,
-    /// For file bytes: HTTP/1.1 only, so that parallel ranges get connections of their own; made at first use.
+    /// For calls on a runtime of the caller.
+    calls: reqwest::Client,
+    /// For file bytes on a runtime of the caller.
     bulk: OnceLock<reqwest::Client>,
+    /// Both, on our own runtime: a connection is served by the runtime that opened it, and the caller's may stand
+    /// still while it waits for ours.
+    own_calls: OnceLock<reqwest::Client>,
+    own_bulk: OnceLock<reqwest::Client>,
 }
 
 /// A client's settings, resolved.
@@ -113,14 +117,21 @@ impl HfApi {
         self.shared.config.tokens.select(&self.token).await
     }
 
-    /// The HTTP client for file bytes.
-    pub(crate) fn bulk(&self) -> Result<&reqwest::Client> {
+    /// The HTTP client for calls (HTTP/2 where the server has it), or for file bytes (HTTP/1.1 only, so that parallel
+    /// ranges get connections of their own).
+    pub(crate) fn client(&self, bulk: bool) -> Result<&reqwest::Client> {
         let shared = &self.shared;
-        if let Some(client) = shared.bulk.get() {
+        let cell = match (crate::runtime::is_own(), bulk) {
+            (false, false) => return Ok(&shared.calls),
+            (false, true) => &shared.bulk,
+            (true, false) => &shared.own_calls,
+            (true, true) => &shared.own_bulk,
+        };
+        if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let client = shared.config.client(shared.config.download_timeout, true)?;
-        Ok(shared.bulk.get_or_init(|| client))
+        let client = shared.config.client(bulk)?;
+        Ok(cell.get_or_init(|| client))
     }
 }
 
@@ -328,11 +339,13 @@ impl HfApiBuilder {
             proxies,
             ca_bundle: self.ca_bundle,
         };
-        let calls = config.client(CALL_IDLE_TIMEOUT, false)?;
+        let calls = config.client(false)?;
         let shared = Shared {
             config,
             calls,
             bulk: OnceLock::new(),
+            own_calls: OnceLock::new(),
+            own_bulk: OnceLock::new(),
         };
         Ok(HfApi {
             shared: Arc::new(shared),
@@ -380,7 +393,7 @@ const CALL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Config {
-    fn client(&self, idle: Duration, bulk: bool) -> Result<reqwest::Client> {
+    fn client(&self, bulk: bool) -> Result<reqwest::Client> {
         // A program that has chosen a provider keeps it; otherwise ours, which builds fast.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let setup = |err: reqwest::Error| Error::Setup { source: err.into() };
@@ -388,7 +401,7 @@ impl Config {
             // Redirects are followed in `request`, which decides at each hop who may see the token.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(idle)
+            .read_timeout(if bulk { self.download_timeout } else { CALL_IDLE_TIMEOUT })
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
             .pool_max_idle_per_host(16)

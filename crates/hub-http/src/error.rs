@@ -7,7 +7,7 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use http::{HeaderMap, Method, StatusCode};
-use hub_types::{RepoId, RepoType, ValidationError};
+use hub_types::{RepoId, RepoType, Token, ValidationError};
 
 use crate::retry::RateLimit;
 
@@ -331,6 +331,8 @@ pub(crate) struct ErrorReply<'a> {
     pub(crate) headers: &'a HeaderMap,
     pub(crate) body: &'a [u8],
     pub(crate) attempts: u32,
+    /// The token that was sent: a server that repeats it does not get it shown.
+    pub(crate) secret: Option<&'a Token>,
 }
 
 impl ErrorReply<'_> {
@@ -379,7 +381,10 @@ impl ErrorReply<'_> {
         ]
         .into_iter()
         .find_map(|(header, label)| self.header(header).filter(|id| !id.is_empty()).map(|id| (label, id)));
-        let json: Option<serde_json::Value> = serde_json::from_slice(self.body).ok();
+        let mut json: Option<serde_json::Value> = serde_json::from_slice(self.body).ok();
+        if let Some(json) = &mut json {
+            self.clean_json(json);
+        }
         let mut server_message = self.server_message(json.as_ref());
         if self.status == StatusCode::RANGE_NOT_SATISFIABLE
             && let Some(range) = self.header("content-range")
@@ -445,7 +450,10 @@ impl ErrorReply<'_> {
                 if let Ok(text) = std::str::from_utf8(self.body)
                     && !html
                 {
-                    add(text);
+                    match xml_error(text) {
+                        Some(message) => add(&self.clean(&message)),
+                        None => add(&self.clean(text)),
+                    }
                 }
             }
         }
@@ -455,7 +463,87 @@ impl ErrorReply<'_> {
     fn header(&self, name: &str) -> Option<String> {
         self.headers
             .get(name)
-            .map(|value| String::from_utf8_lossy(value.as_bytes()).trim().to_owned())
+            .map(|value| match std::str::from_utf8(value.as_bytes()) {
+                Ok(text) => self.clean(text.trim()),
+                // What HTTP once said that headers are: ISO 8859-1.
+                Err(_) => self.clean(
+                    value
+                        .as_bytes()
+                        .iter()
+                        .map(|b| char::from(*b))
+                        .collect::<String>()
+                        .trim(),
+                ),
+            })
+    }
+
+    /// The server's text without what must never be shown: the token that was sent, and what signs an address.
+    fn clean(&self, text: &str) -> String {
+        let text = without_signatures(text);
+        match self.secret {
+            Some(token) => text.replace(token.reveal(), "hf_***"),
+            None => text,
+        }
+    }
+
+    fn clean_json(&self, json: &mut serde_json::Value) {
+        match json {
+            serde_json::Value::String(text) => *text = self.clean(text),
+            serde_json::Value::Array(items) => items.iter_mut().for_each(|item| self.clean_json(item)),
+            serde_json::Value::Object(fields) => fields.values_mut().for_each(|value| self.clean_json(value)),
+            _ => {}
+        }
+    }
+}
+
+/// The text with the queries of signed addresses left out.
+fn without_signatures(text: &str) -> String {
+    const SIGNS: [&str; 8] = [
+        "signature",
+        "sig=",
+        "x-amz-",
+        "token",
+        "credential",
+        "policy=",
+        "key-pair-id",
+        "secret",
+    ];
+    let mut out = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(at) = rest.find("http") {
+        let end = rest[at..]
+            .find(|c: char| c.is_whitespace() || matches!(c, '"' | '\'' | '<' | '>' | ')' | ','))
+            .map_or(rest.len(), |end| at + end);
+        let url = &rest[at..end];
+        out.push_str(&rest[..at]);
+        match url.split_once('?') {
+            Some((bare, query))
+                if url.contains("://") && SIGNS.iter().any(|sign| query.to_ascii_lowercase().contains(sign)) =>
+            {
+                out.push_str(bare);
+                out.push_str("?***");
+            }
+            _ => out.push_str(url),
+        }
+        rest = &rest[end..];
+    }
+    out.push_str(rest);
+    out
+}
+
+/// What an object store's XML says: its code and message, without the signature that it goes on to explain.
+fn xml_error(text: &str) -> Option<String> {
+    if !text.trim_start().starts_with('<') {
+        return None;
+    }
+    let tag = |name: &str| {
+        let (_, rest) = text.split_once(&format!("<{name}>"))?;
+        Some(rest.split_once(&format!("</{name}>"))?.0.trim())
+    };
+    match (tag("Code"), tag("Message")) {
+        (Some(code), Some(message)) => Some(format!("{code}: {message}")),
+        (Some(one), None) | (None, Some(one)) => Some(one.to_owned()),
+        (None, None) => None,
     }
 }
 
@@ -533,6 +621,7 @@ mod tests {
             headers: &map,
             body: body.as_bytes(),
             attempts: 1,
+            secret: Some(&Token::new("hf_planted").unwrap()),
         }
         .into_error()
     }

@@ -18,10 +18,10 @@ pub struct Job<T, E = Error> {
 }
 
 impl<T: Send + 'static, E: From<Error> + Send + 'static> Job<T, E> {
-    /// Starts `future` on the caller's runtime, or on this crate's own where there is none.
+    /// Starts `future` on this crate's own runtime, so that it runs whatever the caller does.
     pub fn start(future: impl Future<Output = Result<T, E>> + Send + 'static) -> Self {
         Self {
-            task: crate::runtime::handle().spawn(future),
+            task: crate::runtime::own().spawn(future),
         }
     }
 

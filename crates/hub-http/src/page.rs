@@ -13,7 +13,7 @@ use http::HeaderMap;
 use serde::de::DeserializeOwned;
 
 use crate::client::HfApi;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
 use crate::request::Request;
 
@@ -246,14 +246,19 @@ where
         let (api, parse) = (api.clone(), parse.clone());
         Some(Box::pin(async move {
             let again = request.clone();
-            let reply = api.send(request.retried()).await?;
-            let next = next_link(reply.headers());
-            let url = reply.url().to_owned();
-            let next = match next {
-                Some(link) => Some(again.follow(&api, &url, &link)?),
+            let (reply, body) = api.send_whole(request.retried()).await?;
+            let url = reply.url();
+            let next = match next_link(reply.headers()) {
+                Some(link) => Some(again.follow(&api, url, &link)?),
                 None => None,
             };
-            let items = parse(&url, &reply.bytes().await?)?.into();
+            if next.as_ref().is_some_and(|next| next.target == url) {
+                return Err(Error::malformed(
+                    url,
+                    "a link to the next page that leads back to the same page",
+                ));
+            }
+            let items = parse(url, &body)?.into();
             let rest: FetchPage<T> = match next {
                 Some(next) => page_fetcher_with(api, next, parse),
                 None => Box::new(|| None),

@@ -6,7 +6,9 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, LOCATION, USER_AGENT};
+use http::header::{
+    AUTHORIZATION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, COOKIE, LOCATION, PROXY_AUTHORIZATION, USER_AGENT,
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use hub_types::Token;
 use serde::Serialize;
@@ -25,7 +27,7 @@ const ERROR_BODY_LIMIT: usize = 1024 * 1024;
 const MAX_REDIRECTS: usize = 20;
 
 /// A request as a value: made by an operation, shown or sent by [`HfApi::send`].
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub(crate) struct Request {
     pub(crate) method: Method,
     /// A path on the endpoint (`/api/…`), or a whole address.
@@ -80,6 +82,17 @@ impl fmt::Debug for Body {
             Self::Bytes(bytes) => write!(f, "Bytes({})", bytes.len()),
             Self::Stream { length, .. } => write!(f, "Stream({length})"),
         }
+    }
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The address may be a signed one, and headers may hold secrets.
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("target", &without_query(&self.target))
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 
@@ -147,6 +160,19 @@ impl Request {
         self.headers
             .insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         self.body = Body::Bytes(bytes.into());
+        self
+    }
+
+    /// A form's body.
+    pub(crate) fn form(mut self, fields: &[(&str, &str)]) -> Self {
+        let text = url::form_urlencoded::Serializer::new(String::new())
+            .extend_pairs(fields)
+            .finish();
+        self.headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/x-www-form-urlencoded"),
+        );
+        self.body = Body::Bytes(text.into());
         self
     }
 
@@ -225,10 +251,18 @@ impl Request {
 }
 
 /// A reply with a status below 400.
-#[derive(Debug)]
 pub(crate) struct Response {
     inner: reqwest::Response,
     url: String,
+}
+
+impl fmt::Debug for Response {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Response")
+            .field("status", &self.inner.status())
+            .field("url", &without_query(&self.url))
+            .finish_non_exhaustive()
+    }
 }
 
 impl Response {
@@ -273,6 +307,17 @@ impl Response {
         String::from_utf8(self.bytes().await?.into()).map_err(|_| Error::malformed(&url, "text that is not UTF-8"))
     }
 
+    /// The beginning of an error's body, as far as it can be had.
+    async fn read_error(&mut self) -> Bytes {
+        let mut all = BytesMut::new();
+        while all.len() < ERROR_BODY_LIMIT
+            && let Ok(Some(chunk)) = self.chunk().await
+        {
+            all.extend_from_slice(&chunk);
+        }
+        all.freeze()
+    }
+
     /// Reads up to `limit` bytes; more is an error.
     async fn read(&mut self, limit: usize) -> Result<Bytes> {
         let mut all = BytesMut::new();
@@ -314,7 +359,20 @@ pub(crate) fn parse_json<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<
 
 impl HfApi {
     /// Sends a request and gives its reply, if that has a status below 400.
+    ///
+    /// Only what comes before the reply's body is repeated by [`Request::retried`]; see [`HfApi::send_whole`].
     pub(crate) async fn send(&self, request: Request) -> Result<Response> {
+        let (response, _) = self.exchange(request, false).await?;
+        Ok(response)
+    }
+
+    /// Sends a request and reads its reply to the end, if that has a status below 400. A body that breaks off is one of
+    /// the failures after which a [`retried`](Request::retried) request is repeated.
+    pub(crate) async fn send_whole(&self, request: Request) -> Result<(Response, Bytes)> {
+        self.exchange(request, true).await
+    }
+
+    async fn exchange(&self, request: Request, whole: bool) -> Result<(Response, Bytes)> {
         let url = request.url(self)?;
         if self.shared.config.offline {
             return Err(Error::Offline {
@@ -325,22 +383,28 @@ impl HfApi {
             Audience::Hub => self.token().await?,
             Audience::Store => None,
         };
+        let policy = self.shared.config.retry;
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let result = self.attempt(&request, url.clone(), token.as_ref()).await;
+            let mut result = self.attempt(&request, url.clone(), token.as_ref()).await;
+            let mut body = Bytes::new();
+            if let Ok(response) = &mut result
+                && whole
+                && response.status().as_u16() < 400
+            {
+                match response.read(WHOLE_REPLY_LIMIT).await {
+                    Ok(bytes) => body = bytes,
+                    Err(err) => result = Err(err),
+                }
+            }
             let (wait, failed) = match result {
-                Ok(response) if response.status().as_u16() < 400 => return Ok(response),
+                Ok(response) if response.status().as_u16() < 400 => return Ok((response, body)),
                 Ok(mut response) => {
                     let status = response.status().as_u16();
                     let again = request.retried && is_retryable_status(status);
-                    let wait = again.then(|| {
-                        self.shared
-                            .config
-                            .retry
-                            .wait(attempt, Some((status, response.headers())))
-                    });
-                    let body = response.read(ERROR_BODY_LIMIT).await.unwrap_or_default();
+                    let wait = again.then(|| policy.wait(attempt, Some((status, response.headers())), rand::random()));
+                    let body = response.read_error().await;
                     let reply = ErrorReply {
                         method: &request.method,
                         url: &response.url,
@@ -348,19 +412,16 @@ impl HfApi {
                         headers: response.inner.headers(),
                         body: &body,
                         attempts: attempt,
+                        secret: token.as_ref(),
                     };
                     (wait.flatten(), reply.into_error())
                 }
                 Err(err) => {
                     let again = request.retried && err.is_transient();
-                    (
-                        again.then(|| self.shared.config.retry.wait(attempt, None)).flatten(),
-                        err,
-                    )
+                    (again.then(|| policy.wait(attempt, None, rand::random())).flatten(), err)
                 }
             };
             let Some(wait) = wait else { return Err(failed) };
-            let wait = wait + wait.mul_f64(rand::random::<f64>() * 0.1);
             tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
             tokio::time::sleep(wait).await;
         }
@@ -369,23 +430,29 @@ impl HfApi {
     /// One attempt, redirects included.
     async fn attempt(&self, request: &Request, mut url: Url, token: Option<&Token>) -> Result<Response> {
         let config = &self.shared.config;
+        let begin = url.clone();
         let first = without_query(url.as_str());
-        let client = if request.bulk { self.bulk()? } else { &self.shared.calls };
+        let client = self.client(request.bulk)?;
         let mut method = request.method.clone();
-        let mut body = &request.body;
-        let headers = self.headers(request);
+        let mut body = Some(&request.body);
+        let trace = trace_id();
         for _ in 0..=MAX_REDIRECTS {
-            let mut builder = client.request(method.clone(), url.clone()).headers(headers.clone());
-            if let Some(token) = token
-                && config.endpoint.is_hub_origin(&url)
-            {
-                builder = builder.header(AUTHORIZATION, bearer(token));
+            let mut headers = self.headers(request, &begin, &url, token, &trace);
+            if body.is_none() {
+                for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
+                    headers.remove(name);
+                }
             }
-            builder = match body {
-                Body::Empty => builder,
-                Body::Bytes(bytes) => builder.body(bytes.clone()),
-                Body::Stream { length, open } => builder.header(CONTENT_LENGTH, *length).body(open().await?),
-            };
+            let mut builder = client.request(method.clone(), url.clone());
+            match body {
+                None | Some(Body::Empty) => {}
+                Some(Body::Bytes(bytes)) => builder = builder.body(bytes.clone()),
+                Some(Body::Stream { length, open }) => {
+                    headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
+                    builder = builder.body(open().await?);
+                }
+            }
+            builder = builder.headers(headers);
             let started = Instant::now();
             let sent = builder.send();
             let sent = match request.timeout {
@@ -428,7 +495,7 @@ impl HfApi {
             };
             if becomes_get {
                 method = Method::GET;
-                body = &Body::Empty;
+                body = None;
             }
             url = target;
         }
@@ -438,22 +505,41 @@ impl HfApi {
         })
     }
 
-    /// The headers of a request, without its token.
-    fn headers(&self, request: &Request) -> HeaderMap {
+    /// The headers of a request that began at `begin` and goes to `url`. The one place that decides who sees what:
+    /// the token and the client's own headers are for the Hub, credentials of the request itself for where it began.
+    fn headers(
+        &self,
+        request: &Request,
+        begin: &Url,
+        url: &Url,
+        token: Option<&Token>,
+        trace: &HeaderValue,
+    ) -> HeaderMap {
         let config = &self.shared.config;
+        let for_hub = request.audience == Audience::Hub;
+        let at_hub = config.endpoint.is_hub_origin(url);
         let mut headers = HeaderMap::new();
-        if request.audience == Audience::Hub {
+        if for_hub {
             headers.insert(USER_AGENT, config.user_agent.clone());
             if self.counts_download {
                 headers.insert("x-hf-download-counter", HeaderValue::from_static("1"));
             }
         }
+        if at_hub && let Some(token) = token {
+            headers.insert(AUTHORIZATION, bearer(token));
+        }
         headers.extend(request.headers.clone());
-        if request.audience == Audience::Hub {
+        let elsewhere = url.origin() != begin.origin() && !(at_hub && config.endpoint.is_hub_origin(begin));
+        if elsewhere {
+            for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+                headers.remove(name);
+            }
+        }
+        if for_hub && at_hub {
             headers.extend(config.headers.clone());
         }
         if !headers.contains_key("x-amzn-trace-id") {
-            let trace = headers.get("x-request-id").cloned().unwrap_or_else(trace_id);
+            let trace = headers.get("x-request-id").unwrap_or(trace).clone();
             headers.insert("x-amzn-trace-id", trace);
         }
         headers
@@ -524,43 +610,27 @@ fn transport(url: &str, err: reqwest::Error) -> Error {
 /// Logs each `X-HF-Warning: topic; message` once per topic and process.
 fn report_warnings(headers: &HeaderMap) {
     static SEEN: Mutex<Option<HashSet<String>>> = Mutex::new(None);
+    let Ok(mut seen) = SEEN.lock() else { return };
+    for (topic, message) in new_warnings(headers, seen.get_or_insert_default()) {
+        tracing::warn!(topic, "{message}");
+    }
+}
+
+/// The warnings whose topic is not in `seen` yet, where it is then.
+fn new_warnings<'a>(headers: &'a HeaderMap, seen: &mut HashSet<String>) -> Vec<(&'a str, &'a str)> {
+    let mut new = Vec::new();
     for value in headers.get_all("x-hf-warning") {
-        let Ok(text) = value.to_str() else { continue };
+        let Ok(text) = std::str::from_utf8(value.as_bytes()) else {
+            continue;
+        };
         let (topic, message) = text.split_once(';').unwrap_or(("", text));
         let (topic, message) = (topic.trim(), message.trim());
-        let Ok(mut seen) = SEEN.lock() else { return };
-        if !message.is_empty() && seen.get_or_insert_default().insert(topic.to_owned()) {
-            tracing::warn!(topic, "{message}");
+        if !message.is_empty() && seen.insert(topic.to_owned()) {
+            new.push((topic, message));
         }
     }
+    new
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn trace_ids_are_uuids() {
-        let text = trace_id();
-        let text = text.to_str().unwrap();
-        let lengths: Vec<usize> = text.split('-').map(str::len).collect();
-        assert_eq!(lengths, [8, 4, 4, 4, 12]);
-        assert_eq!(text.as_bytes()[14], b'4');
-        assert!(b"89ab".contains(&text.as_bytes()[19]));
-        assert_ne!(trace_id(), trace_id());
-    }
-
-    #[test]
-    fn what_is_no_json_is_told_with_its_beginning() {
-        let err = parse_json::<Vec<u8>>("http://h/x?sig=s", b"<html>\nno").unwrap_err();
-        assert_eq!(
-            err.to_string(),
-            "unexpected reply from http://h/x: expected JSON, received 9 bytes that begin with '<html> no'"
-        );
-        let err = parse_json::<Vec<u8>>("http://h/x", b"{}").unwrap_err();
-        assert_eq!(
-            err.to_string(),
-            "unexpected reply from http://h/x: JSON of another form than documented"
-        );
-    }
-}
+mod tests;

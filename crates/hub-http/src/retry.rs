@@ -32,8 +32,9 @@ impl Default for RetryPolicy {
 
 impl RetryPolicy {
     /// How long to wait before retry number `retry` (1 for the first), given the reply's headers if there was a reply.
-    /// `None` when it is time to give up.
-    pub(crate) fn wait(&self, retry: u32, reply: Option<(u16, &HeaderMap)>) -> Option<Duration> {
+    /// `None` when it is time to give up. `jitter`, from 0 to 1, makes a wait of ours up to a tenth longer; one that
+    /// the server named stays as it is.
+    pub(crate) fn wait(&self, retry: u32, reply: Option<(u16, &HeaderMap)>, jitter: f64) -> Option<Duration> {
         if retry > self.max_retries {
             return None;
         }
@@ -53,8 +54,9 @@ impl RetryPolicy {
                 return Some(Duration::from_secs(u64::from(seconds) + 1));
             }
         }
-        let doubled = self.first_wait.saturating_mul(1 << (retry - 1).min(16));
-        Some(doubled.min(self.longest_wait))
+        let doubled = self.first_wait.saturating_mul(1 << retry.saturating_sub(1).min(16));
+        let wait = doubled.min(self.longest_wait);
+        Some(wait + wait.mul_f64(jitter.clamp(0.0, 1.0) / 10.0))
     }
 }
 
@@ -139,7 +141,9 @@ mod tests {
     fn check(status: u16, pairs: &[(&'static str, &str)], seconds: u64) {
         let headers = headers(pairs);
         assert_eq!(
-            RetryPolicy::default().wait(1, Some((status, &headers))),
+            RetryPolicy::default()
+                .wait(1, Some((status, &headers)), 1.0)
+                .map(|wait| Duration::from_secs(wait.as_secs())),
             Some(Duration::from_secs(seconds))
         );
     }
@@ -147,7 +151,7 @@ mod tests {
     #[test]
     fn waits_double_to_eight_seconds_and_end_after_five() {
         let waits: Vec<_> = (1..=6)
-            .map(|n| RetryPolicy::default().wait(n, None).map(|d| d.as_secs()))
+            .map(|n| RetryPolicy::default().wait(n, None, 0.0).map(|d| d.as_secs()))
             .collect();
         assert_eq!(waits, [Some(1), Some(2), Some(4), Some(8), Some(8), None]);
     }

@@ -1,23 +1,26 @@
-//! The runtime behind `.wait()`, and behind `.spawn()` where the caller has none.
+//! The runtime behind `.wait()` and `.spawn()`.
 //!
-//! It has threads of its own, so waiting is safe inside another runtime too.
+//! It has threads of its own, so waiting is safe inside another runtime too: also in one with a single thread, which
+//! could not go on while that thread waits. For the same reason it has connections of its own (see
+//! [`HfApi::client`](crate::HfApi)).
 
-use std::future::Future;
+#[cfg(feature = "blocking")]
+use std::panic::{AssertUnwindSafe, resume_unwind};
 use std::sync::OnceLock;
+
+#[cfg(feature = "blocking")]
+use futures_util::FutureExt;
 
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// A handle to the caller's runtime, else to ours.
-pub(crate) fn handle() -> Handle {
-    Handle::try_current().unwrap_or_else(|_| own().clone())
-}
+static OWN: OnceLock<Runtime> = OnceLock::new();
 
 /// A handle to our own runtime, started at first use and kept for the life of the process.
-fn own() -> &'static Handle {
-    static OWN: OnceLock<Runtime> = OnceLock::new();
+pub(crate) fn own() -> &'static Handle {
     OWN.get_or_init(|| {
+        let threads = std::thread::available_parallelism().map_or(2, usize::from);
         Builder::new_multi_thread()
-            .worker_threads(2)
+            .worker_threads(threads.clamp(2, 8))
             .thread_name("hub-http")
             .enable_all()
             .build()
@@ -26,7 +29,15 @@ fn own() -> &'static Handle {
     .handle()
 }
 
-/// Runs a future on our own runtime and blocks this thread until it is through.
+/// Whether the calling thread belongs to our own runtime.
+pub(crate) fn is_own() -> bool {
+    match (OWN.get(), Handle::try_current()) {
+        (Some(own), Ok(current)) => own.handle().id() == current.id(),
+        _ => false,
+    }
+}
+
+/// Runs a future on our own runtime and blocks this thread until it is through. A panic in it goes on here.
 #[cfg(feature = "blocking")]
 pub(crate) fn wait<F>(future: F) -> F::Output
 where
@@ -35,10 +46,49 @@ where
 {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     own().spawn(async move {
-        // The receiver is there until the answer is: only a panic of ours ends this early.
-        let _ = sender.send(future.await);
+        let result = AssertUnwindSafe(future).catch_unwind().await;
+        // The receiver waits for this.
+        let _ = sender.send(result);
     });
-    receiver
-        .recv()
-        .expect("an operation ends with a value, not with a panic")
+    let receive = || {
+        receiver
+            .recv()
+            .expect("the task above sends, whatever becomes of its future")
+    };
+    // On a thread of ours, which is how a progress receiver may get here, the others must be able to go on.
+    let result = if is_own() {
+        tokio::task::block_in_place(receive)
+    } else {
+        receive()
+    };
+    result.unwrap_or_else(|panic| resume_unwind(panic))
+}
+
+#[cfg(all(test, feature = "blocking"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_goes_on_where_it_is_waited_for() {
+        let caught = std::panic::catch_unwind(|| wait(async { panic!("on purpose") }));
+        assert_eq!(caught.unwrap_err().downcast_ref::<&str>(), Some(&"on purpose"));
+        assert_eq!(wait(async { 1 }), 1);
+    }
+
+    #[tokio::test]
+    async fn is_safe_inside_another_runtime() {
+        assert_eq!(wait(async { 1 }), 1);
+        assert!(!is_own());
+    }
+
+    #[test]
+    fn is_safe_inside_our_own_runtime_however_deep() {
+        fn nested(depth: u32) -> u32 {
+            if depth == 0 {
+                return 0;
+            }
+            wait(async move { nested(depth - 1) }) + 1
+        }
+        assert_eq!(nested(20), 20);
+    }
 }
