@@ -1,0 +1,116 @@
+//! What every route shares, and the layers around them all.
+
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use http::HeaderValue;
+use hub_types::RepoId;
+
+use crate::error::{Error, Result, header_text};
+use crate::routes;
+use crate::server::blocking;
+use crate::store::Store;
+
+/// The server's state: cheap to clone.
+#[derive(Debug, Clone)]
+pub(crate) struct App(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    store: Arc<Store>,
+    url: String,
+    blob_url: String,
+    part_size: u64,
+}
+
+impl App {
+    pub(crate) fn new(store: Store, url: String, blob_url: String, part_size: u64) -> Self {
+        Self(Arc::new(Inner {
+            store: Arc::new(store),
+            url,
+            blob_url,
+            part_size,
+        }))
+    }
+
+    pub(crate) fn url(&self) -> &str {
+        &self.0.url
+    }
+
+    pub(crate) fn blob_url(&self) -> &str {
+        &self.0.blob_url
+    }
+
+    pub(crate) fn part_size(&self) -> u64 {
+        self.0.part_size
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        self.0.store.root()
+    }
+
+    pub(crate) fn store(&self) -> &Arc<Store> {
+        &self.0.store
+    }
+
+    /// The web address of a repository.
+    pub(crate) fn repo_url(&self, id: &RepoId) -> String {
+        format!("{}/{}", self.url(), id.url_path())
+    }
+
+    /// Runs what reads or writes the store, on a thread that may block.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Store) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let store = Arc::clone(self.store());
+        blocking(move || work(&store)).await
+    }
+}
+
+/// All routes of the first origin.
+pub(crate) fn router(app: App) -> Router {
+    routes::router()
+        .fallback(async || Error::NotFound("Sorry, we can't find the page you are looking for.".to_owned()))
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(middleware::from_fn(common_headers))
+        .with_state(app)
+}
+
+/// A panic becomes status 500, and every reply gets the headers that the Hub sends with each.
+pub(crate) async fn common_headers(request: Request, next: Next) -> Response {
+    let wanted = request.headers().get("x-request-id").cloned();
+    let trace = request.headers().get("x-amzn-trace-id").cloned();
+    let method = request.method().clone();
+    let path = request.uri().path().to_owned();
+    let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(%method, path, "a handler panicked");
+            Error::Internal.into_response()
+        }
+    };
+    tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
+    let id = wanted
+        .or(trace)
+        .unwrap_or_else(|| header_text(&format!("Root=1-{}", crate::store::random_hex(12))));
+    let headers = response.headers_mut();
+    headers.insert("x-request-id", id);
+    headers.insert("x-powered-by", HeaderValue::from_static("hub-server"));
+    if path.contains("/resolve/") || path.contains("/-web/") {
+        headers.insert("ratelimit", HeaderValue::from_static("\"resolvers\";r=99999;t=300"));
+    } else {
+        headers.insert("ratelimit", HeaderValue::from_static("\"api\";r=99999;t=300"));
+    }
+    headers.insert(
+        "ratelimit-policy",
+        HeaderValue::from_static("\"fixed window\";\"api\";q=100000;w=300"),
+    );
+    response
+}

@@ -1,0 +1,659 @@
+//! Changing a repository: preupload, commit, branches, tags, squash.
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::post;
+use base64::Engine as _;
+use bytes::{Bytes, BytesMut};
+use git2::Oid;
+use http_body_util::BodyExt as _;
+use hub_types::{CommitHash, RepoPath, Revision, Sha256};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+
+use crate::app::App;
+use crate::error::{Error, Result};
+use crate::routes::{Json, Params, Query, Target, done};
+use crate::store::discussions::{NewDiscussion, pull_request_ref};
+use crate::store::edit::TreeEdit;
+use crate::store::git::{EntryKind, FILE_MODE, LARGE};
+use crate::store::lfs::Pointer;
+use crate::store::rules::{Ignore, attribute_line};
+use crate::store::{GitRepo, Repo, Store};
+
+/// Files that one preupload may ask about.
+const PREUPLOAD_LIMIT: usize = 1000;
+
+/// What a commit may hold.
+const LFS_LIMIT: usize = 25_000;
+const REGULAR_LIMIT: u64 = 1_000_000_000;
+
+/// A line of a commit may be this long: the largest regular file in base64, and its path.
+const LINE_LIMIT: usize = (LARGE as usize).div_ceil(3) * 4 + 64 * 1024;
+
+pub(crate) fn router() -> Router<App> {
+    Router::new()
+        .route("/-api/{kind}/{id}/preupload/{rev}", post(preupload))
+        .route("/-api/{kind}/{id}/commit/{rev}", post(commit))
+        .route(
+            "/-api/{kind}/{id}/branch/{rev}",
+            post(create_branch).delete(delete_branch),
+        )
+        .route("/-api/{kind}/{id}/tag/{rev}", post(create_tag).delete(delete_tag))
+        .route("/-api/{kind}/{id}/super-squash/{rev}", post(squash))
+}
+
+/// The full ref that a commit goes to: a branch or a pull request, which must be there.
+fn target_ref(git: &GitRepo, rev: &str) -> Result<(String, Oid)> {
+    let missing = || Error::RevisionNotFound(rev.to_owned());
+    let checked: Revision = rev.parse().map_err(|_| missing())?;
+    let name = match checked.as_str() {
+        full if full.starts_with("refs/heads/")
+            || full.starts_with("refs/pr/")
+            || full.starts_with("refs/convert/") =>
+        {
+            full.to_owned()
+        }
+        branch => format!("refs/heads/{branch}"),
+    };
+    let at = git.ref_target(&name)?.ok_or_else(missing)?;
+    Ok((name, at))
+}
+
+/// Checks that the caller may commit here, or propose to, and gives their name.
+fn committer(target: &Target, pull_request: bool) -> Result<String> {
+    if pull_request {
+        target.caller.check_content(&target.repo)?;
+        return Ok(target.caller.writer()?.name.clone());
+    }
+    Ok(target.caller.check_write(&target.repo)?.name.clone())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Preupload {
+    files: Vec<PreuploadFile>,
+    git_ignore: Option<String>,
+    git_attributes: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct PreuploadFile {
+    path: String,
+    #[serde(default)]
+    size: u64,
+}
+
+async fn preupload(
+    State(app): State<App>,
+    target: Target,
+    params: Params,
+    query: Query,
+    Json(body): Json<Preupload>,
+) -> Result<Response> {
+    committer(&target, query.flag("create_pr"))?;
+    if body.files.len() > PREUPLOAD_LIMIT {
+        return Err(Error::TooLarge(format!(
+            "\"files\" may have {PREUPLOAD_LIMIT} entries at the most"
+        )));
+    }
+    let rev = params.get("rev")?.to_owned();
+    let files = target
+        .run(&app, move |_, _, git| {
+            let commit = git.resolve(&rev)?;
+            let attributes = match &body.git_attributes {
+                Some(text) => crate::store::rules::Attributes::parse(text),
+                None => git.attributes(commit)?,
+            };
+            let ignore = match body.git_ignore {
+                Some(text) => text.into_bytes(),
+                None => git.small_file(commit, ".gitignore")?.unwrap_or_default(),
+            };
+            let ignore = Ignore::parse(&String::from_utf8_lossy(&ignore));
+            body.files
+                .iter()
+                .map(|file| {
+                    let path = RepoPath::for_commit(&file.path)?;
+                    let large = file.size >= LARGE || attributes.is_lfs(path.as_str());
+                    let mut reply = json!({
+                        "path": file.path,
+                        "uploadMode": if large { "lfs" } else { "regular" },
+                        "shouldIgnore": ignore.is_ignored(path.as_str()),
+                    });
+                    if let Some(entry) = git.entry(commit, &path)?
+                        && let EntryKind::File { pointer, .. } = entry.kind
+                    {
+                        reply["oid"] = match pointer {
+                            Some(pointer) => pointer.sha256.to_string().into(),
+                            None => entry.oid.to_string().into(),
+                        };
+                    }
+                    Ok(reply)
+                })
+                .collect::<Result<Vec<Value>>>()
+        })
+        .await?;
+    Ok(axum::Json(json!({ "files": files })).into_response())
+}
+
+/// One line of a commit.
+#[derive(Deserialize)]
+#[serde(tag = "key", content = "value", rename_all = "camelCase")]
+enum Line {
+    Header(Header),
+    File(FileLine),
+    LfsFile(LfsLine),
+    DeletedFile(PathLine),
+    DeletedFolder(PathLine),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Header {
+    summary: String,
+    #[serde(default)]
+    description: String,
+    parent_commit: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct FileLine {
+    content: String,
+    path: String,
+    encoding: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct LfsLine {
+    path: String,
+    algo: Option<String>,
+    oid: String,
+    size: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct PathLine {
+    path: String,
+}
+
+/// A change of the tree, whose bytes are stored already.
+enum Change {
+    Put { path: RepoPath, blob: Oid },
+    PutLarge { path: RepoPath, pointer: Pointer },
+    Remove { path: RepoPath, folder: bool },
+}
+
+/// A commit's lines as read so far: bytes go to the object store line by line, so that a commit of a gigabyte takes the
+/// memory of its longest line.
+struct Draft<'a> {
+    store: &'a Store,
+    repo: &'a Repo,
+    git: &'a GitRepo,
+    header: Option<Header>,
+    changes: Vec<Change>,
+    regular: u64,
+    large: usize,
+}
+
+impl Draft<'_> {
+    fn take(&mut self, line: &[u8]) -> Result<()> {
+        if line.iter().all(u8::is_ascii_whitespace) {
+            return Ok(());
+        }
+        let number = self.changes.len() + 1;
+        let line: Line = serde_json::from_slice(line)
+            .map_err(|err| Error::bad_request(format!("invalid line {number} of the commit: {err}")))?;
+        if !matches!(line, Line::Header(_)) && self.header.is_none() {
+            return Err(Error::bad_request("the first line of a commit must be its header"));
+        }
+        match line {
+            Line::Header(header) => {
+                if self.header.is_some() {
+                    return Err(Error::bad_request("a commit has one header"));
+                }
+                if header.summary.trim().is_empty() {
+                    return Err(Error::bad_request("\"summary\" is not allowed to be empty"));
+                }
+                self.header = Some(header);
+            }
+            Line::File(file) => self.file(&file)?,
+            Line::LfsFile(file) => self.large_file(&file)?,
+            Line::DeletedFile(file) => {
+                let path = RepoPath::for_commit(&file.path)?;
+                self.changes.push(Change::Remove { path, folder: false });
+            }
+            Line::DeletedFolder(folder) => {
+                let path = RepoPath::for_commit(folder.path.trim_end_matches('/'))?;
+                self.changes.push(Change::Remove { path, folder: true });
+            }
+        }
+        Ok(())
+    }
+
+    fn file(&mut self, file: &FileLine) -> Result<()> {
+        let path = RepoPath::for_commit(&file.path)?;
+        let bytes = match file.encoding.as_deref() {
+            Some("base64") => base64::engine::general_purpose::STANDARD
+                .decode(&file.content)
+                .map_err(|_| Error::bad_request(format!("the content of {path} is not base64")))?,
+            None | Some("utf-8") => file.content.clone().into_bytes(),
+            Some(other) => return Err(Error::bad_request(format!("unknown encoding {other} of {path}"))),
+        };
+        if bytes.len() as u64 > LARGE {
+            return Err(Error::bad_request(format!(
+                "{path} is larger than 10 MiB: upload it as a large file (LFS)"
+            )));
+        }
+        self.regular += bytes.len() as u64;
+        if self.regular > REGULAR_LIMIT {
+            return Err(Error::TooLarge(
+                "a commit may have 1 GB of regular files at the most".to_owned(),
+            ));
+        }
+        let blob = self.git.0.blob(&bytes)?;
+        self.changes.push(Change::Put { path, blob });
+        Ok(())
+    }
+
+    fn large_file(&mut self, file: &LfsLine) -> Result<()> {
+        let path = RepoPath::for_commit(&file.path)?;
+        if file.algo.as_deref().is_some_and(|algo| algo != "sha256") {
+            return Err(Error::bad_request("\"algo\" must be sha256"));
+        }
+        let sha256: Sha256 = file.oid.parse()?;
+        self.large += 1;
+        if self.large > LFS_LIMIT {
+            return Err(Error::TooLarge(format!(
+                "a commit may have {LFS_LIMIT} large files at the most"
+            )));
+        }
+        // A copy has no size: it is that of the file that was pushed.
+        match self.store.db.lfs_size(self.repo, &sha256)? {
+            Some(size) if file.size.is_none_or(|given| given == size) => {
+                self.changes.push(Change::PutLarge {
+                    path,
+                    pointer: Pointer { sha256, size },
+                });
+                Ok(())
+            }
+            Some(size) => Err(Error::bad_request(format!(
+                "the size of {path} is {size}, not {}",
+                file.size.unwrap_or_default()
+            ))),
+            None => Err(Error::bad_request(format!(
+                "LFS pointer pointed to a file that does not exist: {path} ({sha256}) was not uploaded"
+            ))),
+        }
+    }
+
+    /// The tree that the changes make of the one at `base`.
+    fn tree(&self, base: Oid) -> Result<Oid> {
+        let mut edit = TreeEdit::new(&self.git.0, self.git.tree_of(base)?);
+        for change in &self.changes {
+            match change {
+                Change::Put { path, blob } => edit.put(path, *blob, FILE_MODE)?,
+                Change::PutLarge { path, pointer } => {
+                    edit.put(path, self.git.0.blob(pointer.text().as_bytes())?, FILE_MODE)?;
+                }
+                Change::Remove { path, folder } => {
+                    if !edit.remove(path, *folder)? {
+                        let what = if *folder { "folder" } else { "file" };
+                        return Err(Error::entry(
+                            format!("A {what} with this name doesn't exist: {path}"),
+                            base,
+                        ));
+                    }
+                }
+            }
+        }
+        let tree = edit.write()?;
+        self.attributes(tree)
+    }
+
+    /// Adds to `.gitattributes` the large files that it does not name yet: git-lfs would take their pointers for them.
+    fn attributes(&self, tree: Oid) -> Result<Oid> {
+        if self.large == 0 {
+            return Ok(tree);
+        }
+        let git = &self.git.0;
+        let name: RepoPath = ".gitattributes".parse()?;
+        let mut text = match git.find_tree(tree)?.get_name(name.as_str()) {
+            Some(entry) => String::from_utf8_lossy(git.find_blob(entry.id())?.content()).into_owned(),
+            None => String::new(),
+        };
+        let rules = crate::store::rules::Attributes::parse(&text);
+        let mut more = String::new();
+        for change in &self.changes {
+            if let Change::PutLarge { path, .. } = change
+                && !rules.is_lfs(path.as_str())
+            {
+                more.push_str(&attribute_line(path.as_str()));
+            }
+        }
+        if more.is_empty() {
+            return Ok(tree);
+        }
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&more);
+        let mut edit = TreeEdit::new(git, tree);
+        edit.put(&name, git.blob(text.as_bytes())?, FILE_MODE)?;
+        edit.write()
+    }
+}
+
+/// What a commit came to.
+struct Made {
+    commit: Oid,
+    pull_request: Option<u64>,
+}
+
+async fn commit(
+    State(app): State<App>,
+    target: Target,
+    params: Params,
+    query: Query,
+    request: Request,
+) -> Result<Response> {
+    let create_pr = query.flag("create_pr");
+    let author = committer(&target, create_pr)?;
+    let rev = params.get("rev")?.to_owned();
+    let (lines, incoming) = mpsc::channel(2);
+    let url = app.repo_url(&target.repo.id);
+    let work = app.run(move |store| {
+        let repo = &target.repo;
+        let git = store.git(repo)?;
+        // Before the body is read: nobody sends a gigabyte to learn that the branch is not there.
+        target_ref(&git, &rev)?;
+        let draft = Draft {
+            store,
+            repo,
+            git: &git,
+            header: None,
+            changes: Vec::new(),
+            regular: 0,
+            large: 0,
+        };
+        make(draft, incoming, &rev, create_pr, &author)
+    });
+    // The lines come from this side while the other works on those it has.
+    let (sent, made) = tokio::join!(send_lines(request, lines), work);
+    let made = match (sent, made) {
+        (_, Ok(made)) => made,
+        // What the worker says counts more: the sender stopped because of it, unless it was the sender who stopped.
+        (Err(err), Err(Error::Internal)) | (_, Err(err)) => return Err(err),
+    };
+    let mut reply = json!({
+        "success": true,
+        "commitOid": made.commit.to_string(),
+        "commitUrl": format!("{url}/commit/{}", made.commit),
+        "hookOutput": "",
+    });
+    if let Some(num) = made.pull_request {
+        reply["pullRequestUrl"] = format!("{url}/discussions/{num}").into();
+    }
+    Ok(axum::Json(reply).into_response())
+}
+
+/// Cuts a body into lines.
+async fn send_lines(request: Request, lines: mpsc::Sender<Result<Bytes>>) -> Result<()> {
+    let mut body = request.into_body();
+    let mut rest = BytesMut::new();
+    loop {
+        let Some(frame) = body.frame().await else { break };
+        let Ok(frame) = frame else {
+            let _ = lines.send(Err(Error::bad_request("the body broke off"))).await;
+            return Err(Error::bad_request("the body broke off"));
+        };
+        let Ok(mut data) = frame.into_data() else { continue };
+        while let Some(end) = data.iter().position(|b| *b == b'\n') {
+            rest.extend_from_slice(&data.split_to(end + 1));
+            let line = std::mem::take(&mut rest).freeze();
+            if lines.send(Ok(line)).await.is_err() {
+                // The worker has given up and says why. What is left of the body is of no use.
+                return Ok(());
+            }
+        }
+        rest.extend_from_slice(&data);
+        if rest.len() > LINE_LIMIT {
+            let message = "a line of the commit is too long: files of 10 MiB and more are large files (LFS)";
+            let _ = lines.send(Err(Error::TooLarge(message.to_owned()))).await;
+            return Ok(());
+        }
+    }
+    if !rest.is_empty() {
+        let _ = lines.send(Ok(rest.freeze())).await;
+    }
+    Ok(())
+}
+
+fn make(
+    mut draft: Draft<'_>,
+    mut incoming: mpsc::Receiver<Result<Bytes>>,
+    rev: &str,
+    create_pr: bool,
+    author: &str,
+) -> Result<Made> {
+    while let Some(line) = incoming.blocking_recv() {
+        draft.take(&line?)?;
+    }
+    let (store, repo, git) = (draft.store, draft.repo, draft.git);
+    let Some(header) = draft.header.take() else {
+        return Err(Error::bad_request("the first line of a commit must be its header"));
+    };
+    let message = match header.description.trim() {
+        "" => header.summary.trim().to_owned(),
+        description => format!("{}\n\n{description}", header.summary.trim()),
+    };
+    let made = store.locked(repo, || {
+        let (name, head) = target_ref(git, rev)?;
+        let base = match header.parent_commit.as_deref().filter(|parent| !parent.is_empty()) {
+            None => head,
+            Some(parent) => {
+                let parent = parent_commit(git, parent)?;
+                // A pull request starts where its author stood; a branch must still be there.
+                if !create_pr && parent != head {
+                    return Err(Error::Outdated);
+                }
+                parent
+            }
+        };
+        let tree = draft.tree(base)?;
+        let commit = git.commit(tree, &[base], author, &message)?;
+        if create_pr {
+            if !name.starts_with("refs/heads/") {
+                return Err(Error::RevisionNotFound(rev.to_owned()));
+            }
+            let new = NewDiscussion {
+                title: header.summary.trim(),
+                description: header.description.trim(),
+                author,
+                status: "open",
+                base: Some((&name, base)),
+            };
+            let num = store.open_pull_request(repo, git, &new)?;
+            git.move_ref(&pull_request_ref(num), Some(base), commit, "commit")?;
+            store.note_commits(repo, git, num, base, commit)?;
+            return Ok(Made {
+                commit,
+                pull_request: Some(num),
+            });
+        }
+        git.move_ref(&name, Some(head), commit, "commit")?;
+        if let Some(num) = name.strip_prefix("refs/pr/").and_then(|num| num.parse().ok()) {
+            store.note_commits(repo, git, num, head, commit)?;
+        }
+        Ok(Made {
+            commit,
+            pull_request: None,
+        })
+    })?;
+    store.index(repo)?;
+    Ok(made)
+}
+
+/// The parent that a commit names: 5 to 40 digits.
+fn parent_commit(git: &GitRepo, text: &str) -> Result<Oid> {
+    if !(5..=40).contains(&text.len()) || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Error::bad_request(
+            "\"parentCommit\" must be 5 to 40 hexadecimal digits",
+        ));
+    }
+    git.0
+        .find_object_by_prefix(text, Some(git2::ObjectType::Commit))
+        .map(|object| object.id())
+        .map_err(|_| Error::Outdated)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct CreateBranch {
+    starting_point: Option<String>,
+    #[serde(default)]
+    overwrite: bool,
+    #[serde(default)]
+    empty_branch: bool,
+}
+
+/// The full ref of a branch or tag to be made.
+fn new_ref(prefix: &str, name: &str) -> Result<String> {
+    let checked: Revision = name.parse()?;
+    let full = format!("{prefix}{checked}");
+    if checked.as_str().starts_with("refs/") || !git2::Reference::is_valid_name(&full) {
+        return Err(Error::bad_request(format!(
+            "Invalid reference for a branch or tag: {name}"
+        )));
+    }
+    Ok(full)
+}
+
+fn exists_already(full: &str) -> Error {
+    Error::Conflict {
+        message: format!("Reference already exists: {full}"),
+        url: None,
+    }
+}
+
+async fn create_branch(
+    State(app): State<App>,
+    target: Target,
+    params: Params,
+    Json(body): Json<CreateBranch>,
+) -> Result<Response> {
+    let (target, author) = target.writable()?;
+    let full = new_ref("refs/heads/", params.get("rev")?)?;
+    target
+        .run(&app, move |store, repo, git| {
+            store.locked(repo, || {
+                let start = if body.empty_branch {
+                    let empty = git.0.treebuilder(None)?.write()?;
+                    git.commit(empty, &[], &author, "initial commit")?
+                } else {
+                    git.resolve(body.starting_point.as_deref().unwrap_or("main"))?
+                };
+                match git.ref_target(&full)? {
+                    Some(at) if body.overwrite => git.move_ref(&full, Some(at), start, "branch"),
+                    Some(_) => Err(exists_already(&full)),
+                    None => git.move_ref(&full, None, start, "branch"),
+                }
+            })?;
+            store.index(repo)
+        })
+        .await?;
+    Ok(done())
+}
+
+async fn delete_branch(State(app): State<App>, target: Target, params: Params) -> Result<Response> {
+    let (target, _) = target.writable()?;
+    let name = params.get("rev")?.to_owned();
+    if name == "main" {
+        return Err(Error::forbidden("Cannot delete branch main"));
+    }
+    delete_ref(&app, target, new_ref("refs/heads/", &name)?, name).await
+}
+
+async fn delete_ref(app: &App, target: Target, full: String, name: String) -> Result<Response> {
+    target
+        .run(app, move |store, repo, git| {
+            store.locked(repo, || match git.0.find_reference(&full) {
+                Ok(mut reference) => Ok(reference.delete()?),
+                Err(_) => Err(Error::RevisionNotFound(name)),
+            })
+        })
+        .await?;
+    Ok(done())
+}
+
+#[derive(Deserialize)]
+struct CreateTag {
+    tag: String,
+    message: Option<String>,
+}
+
+async fn create_tag(
+    State(app): State<App>,
+    target: Target,
+    params: Params,
+    Json(body): Json<CreateTag>,
+) -> Result<Response> {
+    let (target, author) = target.writable()?;
+    let rev = params.get("rev")?.to_owned();
+    let full = new_ref("refs/tags/", &body.tag)?;
+    target
+        .run(&app, move |store, repo, git| {
+            store.locked(repo, || {
+                let commit = git.resolve(&rev)?;
+                if git.0.find_reference(&full).is_ok() {
+                    return Err(exists_already(&full));
+                }
+                match body.message.as_deref().filter(|message| !message.is_empty()) {
+                    None => git.move_ref(&full, None, commit, "tag"),
+                    Some(message) => {
+                        let who = git2::Signature::now(&author, &format!("{author}@users.noreply.hub"))?;
+                        let object = git.0.find_object(commit, None)?;
+                        git.0.tag(&body.tag, &object, &who, message, false)?;
+                        Ok(())
+                    }
+                }
+            })
+        })
+        .await?;
+    Ok(done())
+}
+
+async fn delete_tag(State(app): State<App>, target: Target, params: Params) -> Result<Response> {
+    let (target, _) = target.writable()?;
+    let name = params.get("rev")?.to_owned();
+    delete_ref(&app, target, new_ref("refs/tags/", &name)?, name).await
+}
+
+#[derive(Deserialize)]
+struct Squash {
+    message: Option<String>,
+}
+
+async fn squash(State(app): State<App>, target: Target, params: Params, Json(body): Json<Squash>) -> Result<Response> {
+    let (target, author) = target.writable()?;
+    let rev = params.get("rev")?.to_owned();
+    target
+        .run(&app, move |store, repo, git| {
+            store.locked(repo, || {
+                // A tag or a commit cannot be squashed; that there is one is the caller's mistake, not a missing branch.
+                let (name, head) = target_ref(git, &rev).or_else(|err| match git.resolve(&rev) {
+                    Ok(_) if rev.parse::<CommitHash>().is_ok() || !rev.starts_with("refs/") => {
+                        Err(Error::bad_request(format!("Cannot squash {rev}: it is not a branch")))
+                    }
+                    _ => Err(err),
+                })?;
+                let message = body.message.unwrap_or_else(|| format!("Super-squash branch '{rev}'"));
+                let commit = git.commit(git.tree_of(head)?, &[], &author, &message)?;
+                git.move_ref(&name, Some(head), commit, "squash")
+            })?;
+            store.index(repo)
+        })
+        .await?;
+    Ok(done())
+}
