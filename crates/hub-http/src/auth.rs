@@ -1,12 +1,13 @@
 //! Where a token comes from. Which hosts may see it is decided in [`crate::request`], by
 //! [`Endpoint::is_hub_origin`](crate::endpoint::Endpoint::is_hub_origin) alone.
 
-use std::path::PathBuf;
-
 use hub_types::env::{self, Env};
 use hub_types::{Token, ValidationError};
 
+use crate::client::HfApi;
 use crate::error::{Error, Result};
+use crate::oidc::Oidc;
+use crate::stored_tokens::TokenStore;
 
 /// Which token a call sends.
 #[derive(Debug, Clone, Default)]
@@ -29,10 +30,12 @@ pub(crate) struct TokenSource {
     pub(crate) client: Option<Token>,
     /// Whether a stored token goes along unasked.
     pub(crate) implicit: bool,
+    /// The exchange of a CI job's identity, if the environment asks for it. It wins over what is stored.
+    oidc: Option<Oidc>,
     /// `HF_TOKEN` or its older name.
-    pub(crate) environment: Option<Token>,
-    /// The file of the active token.
-    pub(crate) path: Option<PathBuf>,
+    environment: Option<Token>,
+    /// The files of the active token and of all tokens.
+    store: Option<TokenStore>,
 }
 
 impl TokenSource {
@@ -41,46 +44,48 @@ impl TokenSource {
         Ok(Self {
             client: None,
             implicit: !env.flag(env::HF_HUB_DISABLE_IMPLICIT_TOKEN),
+            oidc: Oidc::from_env(env)?,
             environment: match environment_token(env, env::HF_TOKEN)? {
                 Some(token) => Some(token),
                 None => environment_token(env, env::HUGGING_FACE_HUB_TOKEN)?,
             },
-            path: Some(env.token_path()),
+            store: Some(TokenStore::from_env(env)),
         })
     }
 
     /// The token for a call.
-    pub(crate) async fn select(&self, choice: &TokenChoice) -> Result<Option<Token>> {
+    pub(crate) async fn select(&self, api: &HfApi, choice: &TokenChoice) -> Result<Option<Token>> {
         match choice {
             TokenChoice::Explicit(token) => Ok(Some(token.clone())),
             TokenChoice::None => Ok(None),
-            TokenChoice::Required => self.stored().await?.ok_or(Error::TokenNotFound).map(Some),
+            TokenChoice::Required => self.stored(api).await?.ok_or(Error::TokenNotFound).map(Some),
             TokenChoice::Implicit => match &self.client {
                 Some(token) => Ok(Some(token.clone())),
                 // Before anything is looked up: finding a stored token may take requests.
                 None if !self.implicit => Ok(None),
-                None => self.stored().await,
+                None => self.stored(api).await,
             },
         }
     }
 
-    /// The environment's token, then the token file's.
-    async fn stored(&self) -> Result<Option<Token>> {
+    /// The CI job's token, else the environment's, else the token file's.
+    async fn stored(&self, api: &HfApi) -> Result<Option<Token>> {
+        if let Some(oidc) = &self.oidc {
+            return oidc.token(api).await.map(Some);
+        }
         if let Some(token) = &self.environment {
             return Ok(Some(token.clone()));
         }
-        let Some(path) = &self.path else { return Ok(None) };
+        let Some(store) = &self.store else { return Ok(None) };
         // Read at each call: the user may log in or out meanwhile. It is a few dozen bytes.
-        match fs_err::read_to_string(path) {
-            Ok(text) if text.trim().is_empty() => Ok(None),
-            Ok(text) => Ok(Some(Token::new(&text)?)),
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(err) => Err(err.into()),
+        match store.active()? {
+            Some(token) => Ok(Some(crate::oauth::renewed(api.clone(), store.clone(), token).await)),
+            None => Ok(None),
         }
     }
 }
 
-fn environment_token(env: &Env, variable: env::Variable) -> Result<Option<Token>, ValidationError> {
+pub(crate) fn environment_token(env: &Env, variable: env::Variable) -> Result<Option<Token>, ValidationError> {
     match env.text(variable)? {
         Some(text) if !text.trim().is_empty() => Token::new(text).map(Some).map_err(|err| {
             ValidationError::new("environment variable", variable.name, format!("token {}", err.rule()))
@@ -95,8 +100,9 @@ mod tests {
 
     async fn select(pairs: &[(&str, &str)], choice: TokenChoice) -> Result<Option<String>> {
         let env = Env::from_pairs(pairs.iter().map(|(k, v)| (*k, *v)));
-        let source = TokenSource::from_env(&env)?;
-        Ok(source.select(&choice).await?.map(|token| token.reveal().to_owned()))
+        let api = crate::HfApiBuilder::from_env(&env)?.build()?;
+        let token = api.with_token(choice).token().await?;
+        Ok(token.map(|token| token.reveal().to_owned()))
     }
 
     #[tokio::test]

@@ -58,6 +58,7 @@ pub(crate) struct Config {
     pub(crate) max_connections: usize,
     pub(crate) verify: bool,
     pub(crate) retry: RetryPolicy,
+    pub(crate) oauth_client_id: String,
     proxies: Vec<reqwest::Proxy>,
     ca_bundle: Option<PathBuf>,
 }
@@ -67,7 +68,8 @@ impl HfApi {
     ///
     /// Reads `HF_ENDPOINT`, `HUGGINGFACE_CO_STAGING`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`,
     /// `XDG_CACHE_HOME`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
-    /// `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`, `HUB_VERIFY`,
+    /// `HF_OIDC_RESOURCE`, `HF_OIDC_ID_TOKEN`, `GITHUB_ACTIONS`, `ACTIONS_ID_TOKEN_REQUEST_URL`,
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`, `HUB_VERIFY`,
     /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE` and the usual proxy variables; [`hub_types::env`] says what each does.
     ///
     /// # Errors
@@ -114,7 +116,7 @@ impl HfApi {
     ///
     /// [`Error::TokenNotFound`] where one is required, and what reading a stored one may give.
     pub async fn token(&self) -> Result<Option<Token>> {
-        self.shared.config.tokens.select(&self.token).await
+        self.shared.config.tokens.select(self, &self.token).await
     }
 
     /// The HTTP client for calls (HTTP/2 where the server has it), or for file bytes (HTTP/1.1 only, so that parallel
@@ -160,6 +162,7 @@ pub struct HfApiBuilder {
     max_connections: Option<usize>,
     verify: bool,
     retry: RetryPolicy,
+    oauth_client_id: String,
     proxies: Vec<String>,
     ca_bundle: Option<PathBuf>,
 }
@@ -179,6 +182,7 @@ impl Default for HfApiBuilder {
             max_connections: None,
             verify: true,
             retry: RetryPolicy::default(),
+            oauth_client_id: crate::oauth::CLIENT_ID.to_owned(),
             proxies: Vec::new(),
             ca_bundle: None,
         }
@@ -206,6 +210,10 @@ impl HfApiBuilder {
             metadata_timeout,
             metadata_timeout_fixed: metadata_timeout.is_some_and(|timeout| timeout != DEFAULT_TIMEOUT),
             download_timeout: env.seconds(env::HF_HUB_DOWNLOAD_TIMEOUT)?,
+            oauth_client_id: env
+                .text(env::HF_DEVICE_CODE_OAUTH_CLIENT_ID)?
+                .unwrap_or(crate::oauth::CLIENT_ID)
+                .to_owned(),
             max_connections: env
                 .number(env::HUB_CONNECTIONS)?
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
@@ -290,6 +298,12 @@ impl HfApiBuilder {
         self
     }
 
+    /// The OAuth client id of logins in a browser ([`HfApi::begin_device_login`]). By default the Python client's.
+    pub fn oauth_client_id(mut self, client_id: impl Into<String>) -> Self {
+        self.oauth_client_id = client_id.into();
+        self
+    }
+
     /// A proxy for every request, in place of the environment's.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxies.push(url.into());
@@ -336,6 +350,7 @@ impl HfApiBuilder {
             max_connections: self.max_connections.unwrap_or(8),
             verify: self.verify,
             retry: self.retry,
+            oauth_client_id: self.oauth_client_id,
             proxies,
             ca_bundle: self.ca_bundle,
         };

@@ -31,6 +31,7 @@ mod client;
 mod endpoint;
 mod error;
 mod job;
+mod oidc;
 mod operation;
 mod page;
 mod progress;
@@ -39,6 +40,7 @@ mod retry;
 mod runtime;
 
 pub mod api;
+pub mod oauth;
 pub mod stored_tokens;
 pub mod transfer;
 

@@ -547,7 +547,7 @@ impl HfApi {
 }
 
 /// The header's value, marked so that it is never logged and never indexed by HTTP/2.
-fn bearer(token: &Token) -> HeaderValue {
+pub(crate) fn bearer(token: &Token) -> HeaderValue {
     let mut value = HeaderValue::from_str(&format!("Bearer {}", token.reveal()))
         .expect("a token is visible ASCII, checked when it was made");
     value.set_sensitive(true);

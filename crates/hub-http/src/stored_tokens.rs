@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use hub_types::env::Env;
 use hub_types::{Token, ValidationError};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One stored token and what is known of it.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl StoredTokens {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) when it is there and cannot be opened.
+    /// [`Error::Io`] when it is there and cannot be opened.
     pub fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let bytes = match fs_err::read(&path) {
@@ -126,7 +126,7 @@ impl StoredTokens {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) for a name that no section can have.
+    /// [`Error::Invalid`] for a name that no section can have.
     pub fn insert(&mut self, name: &str, token: StoredToken) -> Result<()> {
         let refuse = |rule: &str| Err(ValidationError::new("token name", name, rule).into());
         if name.is_empty() || name.trim() != name {
@@ -151,7 +151,7 @@ impl StoredTokens {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Io`].
     pub fn save(&self) -> Result<()> {
         if self.unreadable {
             // Another program's file may hold tokens that exist nowhere else.
@@ -306,7 +306,7 @@ impl TokenStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) when the file is there and cannot be read, [`Error::Invalid`](crate::Error::Invalid)
+    /// [`Error::Io`] when the file is there and cannot be read, [`Error::Invalid`]
     /// when what it holds is no token.
     pub fn active(&self) -> Result<Option<Token>> {
         match fs_err::read_to_string(&self.token_path) {
@@ -333,8 +333,8 @@ impl TokenStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) for a name that cannot be stored or an entry without a token,
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Invalid`] for a name that cannot be stored or an entry without a token,
+    /// [`Error::Io`].
     pub fn login(&self, name: &str, token: StoredToken) -> Result<()> {
         let _lock = self.lock()?;
         let mut stored = self.stored()?;
@@ -347,7 +347,7 @@ impl TokenStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`](crate::Error::Invalid) when no token has this name, [`Error::Io`](crate::Error::Io).
+    /// [`Error::Invalid`] when no token has this name, [`Error::Io`].
     pub fn switch(&self, name: &str) -> Result<()> {
         let _lock = self.lock()?;
         self.activate(&self.stored()?, name)
@@ -357,7 +357,7 @@ impl TokenStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Io`].
     pub fn logout(&self, name: &str) -> Result<Logout> {
         let _lock = self.lock()?;
         let mut stored = self.stored()?;
@@ -376,7 +376,7 @@ impl TokenStore {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io).
+    /// [`Error::Io`].
     pub fn logout_all(&self) -> Result<Logout> {
         if !self.token_path.exists() && !self.stored_tokens_path.exists() {
             return Ok(Logout::NotLoggedIn);
@@ -402,37 +402,75 @@ impl TokenStore {
         write_secret(&self.token_path, token.reveal())
     }
 
-    /// Keeps other processes from changing the files meanwhile, on the lock file that the Python client uses when it
-    /// renews a token.
-    fn lock(&self) -> Result<Option<std::fs::File>> {
-        let mut path = self.stored_tokens_path.clone().into_os_string();
-        path.push(".lock");
-        let path = PathBuf::from(path);
-        if !path.parent().is_some_and(Path::is_dir) {
-            return Ok(None); // nothing is stored yet
+    /// Puts what a token was renewed to in its place, in the store and, if it is the active one, there too. The caller
+    /// holds the lock.
+    pub(crate) fn renew(&self, name: &str, old: &Token, renewed: StoredToken) -> Result<()> {
+        let mut stored = self.stored()?;
+        let is_active = self.active()?.as_ref() == Some(old);
+        stored.insert(name, renewed)?;
+        stored.save()?;
+        if is_active {
+            self.activate(&stored, name)
+        } else {
+            Ok(())
         }
+    }
+
+    /// Keeps other processes from changing the files meanwhile.
+    fn lock(&self) -> Result<Lock> {
+        if !self.stored_tokens_path.parent().is_some_and(Path::is_dir) {
+            return Ok(Lock::Without); // nothing is stored yet
+        }
+        let deadline = Instant::now() + LOCK_TIMEOUT;
+        loop {
+            match self.try_lock()? {
+                Lock::Busy if Instant::now() < deadline => std::thread::sleep(Duration::from_millis(50)),
+                Lock::Busy => return Err(self.lock_timed_out()),
+                lock => return Ok(lock),
+            }
+        }
+    }
+
+    /// Tries once to lock the files: on the lock file that the Python client uses when it renews a token.
+    pub(crate) fn try_lock(&self) -> Result<Lock> {
         let file = fs_err::OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
-            .open(&path)?;
-        let (file, path) = file.into_parts();
-        let deadline = Instant::now() + LOCK_TIMEOUT;
-        loop {
-            match file.try_lock() {
-                Ok(()) => return Ok(Some(file)),
-                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(50));
-                }
-                Err(std::fs::TryLockError::WouldBlock) => {
-                    let message = format!("another process has held the lock {} for too long", path.display());
-                    return Err(std::io::Error::new(std::io::ErrorKind::TimedOut, message).into());
-                }
-                // A file system without locks: each file is still written in one rename.
-                Err(std::fs::TryLockError::Error(_)) => return Ok(None),
-            }
-        }
+            .open(self.lock_path())?;
+        let (file, _) = file.into_parts();
+        Ok(match file.try_lock() {
+            Ok(()) => Lock::Held(file),
+            Err(std::fs::TryLockError::WouldBlock) => Lock::Busy,
+            // A file system without locks: each file is still written in one rename.
+            Err(std::fs::TryLockError::Error(_)) => Lock::Without,
+        })
     }
+
+    fn lock_path(&self) -> PathBuf {
+        let mut path = self.stored_tokens_path.clone().into_os_string();
+        path.push(".lock");
+        path.into()
+    }
+
+    pub(crate) fn lock_timed_out(&self) -> Error {
+        let message = format!(
+            "another process has held the lock {} for too long",
+            self.lock_path().display()
+        );
+        std::io::Error::new(std::io::ErrorKind::TimedOut, message).into()
+    }
+}
+
+/// How a try to lock the files went. Dropping it unlocks them.
+#[derive(Debug)]
+pub(crate) enum Lock {
+    /// They are locked until this is dropped.
+    Held(#[expect(dead_code, reason = "it is there to be dropped")] std::fs::File),
+    /// Another process has locked them.
+    Busy,
+    /// They cannot be locked here.
+    Without,
 }
 
 const LOCK_TIMEOUT: Duration = Duration::from_secs(30);
