@@ -4,6 +4,7 @@
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to a person")]
 
+mod bench;
 mod layers;
 mod setup;
 mod test;
@@ -21,6 +22,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [STEP]...  Run every check and test, or only these steps; installs what they need
+  bench           Measure the release binary against the official client
   help            Print this
 
 Steps of test, in their order:
@@ -46,6 +48,7 @@ fn run() -> Result<()> {
             }
             Ok(())
         }
+        ["bench"] => bench::run(&sh),
         ["test", steps @ ..] => test::run(&sh, steps),
         [other, ..] => bail!("there is no command '{other}'; see cargo xtask help"),
     }

@@ -75,7 +75,7 @@ fn git(sh: &Shell) -> Result<()> {
 }
 
 /// Makes a virtual environment with the release from the package index, unless a finished one is there.
-fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
+pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
     if !runs(sh, "python3", &["-c", "import ensurepip, venv"]) {
         install(sh, &["python3", "python3-venv"])?;
     }
@@ -104,6 +104,15 @@ fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
     .with_context(|| format!("cannot install {requirement} from the Python package index"))?;
     sh.write_file(&stamp, wanted)?;
     Ok(())
+}
+
+/// GNU time, which says how much memory a command held. (A shell's own `time` does not.)
+pub(crate) fn gnu_time(sh: &Shell) -> Result<PathBuf> {
+    let path = PathBuf::from("/usr/bin/time");
+    if !path.is_file() {
+        install(sh, &["time"])?;
+    }
+    Ok(path)
 }
 
 fn runs(sh: &Shell, program: &str, args: &[&str]) -> bool {
