@@ -8,7 +8,9 @@
 mod command;
 mod env;
 mod filter;
+mod hub;
 
 pub use command::{Cmd, Output};
 pub use env::{Python, TestEnv, fixture};
 pub use filter::filter;
+pub use hub::{ADA, ADA_READS, BOB, TestHub};

@@ -61,7 +61,7 @@ fn what_differs_between_runs_is_replaced() {
 fn the_official_clients_are_the_releases_that_we_name() {
     let env = TestEnv::new();
     for (python, version) in [(Python::V2_4, "2.4.0\n"), (Python::V0_36, "0.36.2\n")] {
-        let output = env.python(python, "version.py", [""; 0]).success();
+        let output = env.python(python, "python/version.py", [""; 0]).success();
         assert_eq!(output.stdout, version);
     }
 }

@@ -1,6 +1,8 @@
 //! The end-to-end tests, one module an area, in one binary so that they link once.
 
 mod harness;
+mod python;
+mod repos;
 
 use std::path::Path;
 

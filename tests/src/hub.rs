@@ -1,0 +1,84 @@
+//! A Hub for one test.
+
+use std::path::{Path, PathBuf};
+
+use hub_http::HfApi;
+use hub_server::{Builder, Role, Server, ServerThread};
+use hub_types::Token;
+
+use crate::TestEnv;
+
+/// The token of the user `ada`, who may write.
+pub const ADA: &str = "hf_adaadaadaadaadaadaadaadaada";
+
+/// The token of the user `bob`, who may write in his own namespace.
+pub const BOB: &str = "hf_bobbobbobbobbobbobbobbobbob";
+
+/// A token of the user `ada` that may only read.
+pub const ADA_READS: &str = "hf_readsreadsreadsreadsreads";
+
+/// A running Hub on loopback addresses, with the users `ada` and `bob`. It ends when it is dropped.
+#[derive(Debug)]
+pub struct TestHub {
+    server: ServerThread,
+}
+
+impl TestEnv {
+    /// Starts a Hub and lets every later command of this test find it: `HF_ENDPOINT` is set, and `HF_TOKEN` to [`ADA`].
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_hub(&mut self) -> TestHub {
+        self.start_hub_with(|builder| builder)
+    }
+
+    /// As [`TestEnv::start_hub`], with settings of the server's own.
+    ///
+    /// # Panics
+    ///
+    /// When it does not start.
+    pub fn start_hub_with(&mut self, configure: impl FnOnce(Builder) -> Builder) -> TestHub {
+        let builder = Server::builder(self.root().join("hub"))
+            .user("ada", ADA, Role::Write)
+            .user("bob", BOB, Role::Write)
+            .user("ada", ADA_READS, Role::Read);
+        let server = configure(builder).start_in_thread().expect("the Hub starts");
+        self.set("HF_ENDPOINT", server.url());
+        self.set("HF_TOKEN", ADA);
+        TestHub { server }
+    }
+}
+
+impl TestHub {
+    /// The address to give clients.
+    pub fn url(&self) -> &str {
+        self.server.url()
+    }
+
+    /// The origin of the large files.
+    pub fn blob_url(&self) -> &str {
+        self.server.blob_url()
+    }
+
+    /// The folder that holds all of it.
+    pub fn root(&self) -> &Path {
+        self.server.root()
+    }
+
+    /// A client with this token, whatever the environment says.
+    ///
+    /// # Panics
+    ///
+    /// When the token cannot be one.
+    pub fn api(&self, token: &str) -> HfApi {
+        let token = Token::new(token).expect("the token of a test is right");
+        let builder = HfApi::builder().endpoint(self.url()).token(token);
+        builder.build().expect("the client can be built")
+    }
+
+    /// The bare repository of a model, for git itself to look at.
+    pub fn bare_repository(&self, id: &str) -> PathBuf {
+        self.root().join("repos").join("models").join(format!("{id}.git"))
+    }
+}
