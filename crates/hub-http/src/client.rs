@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
+use hub_types::account::WhoAmI;
 use hub_types::env::{self, Env};
 use hub_types::{Token, ValidationError};
 
@@ -41,6 +42,24 @@ pub(crate) struct Shared {
     /// still while it waits for ours.
     own_calls: OnceLock<reqwest::Client>,
     own_bulk: OnceLock<reqwest::Client>,
+    /// Answers of `whoami` that a caller wanted kept, by token.
+    accounts: Mutex<Vec<(Token, WhoAmI)>>,
+}
+
+impl Shared {
+    /// Whose token this is, if an answer was kept.
+    pub(crate) fn known_account(&self, token: &Token) -> Option<WhoAmI> {
+        let accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = accounts.iter().find(|(other, _)| other.reveal() == token.reveal());
+        known.map(|(_, account)| account.clone())
+    }
+
+    /// Keeps whose token this is.
+    pub(crate) fn remember_account(&self, token: Token, account: WhoAmI) {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        accounts.retain(|(other, _)| other.reveal() != token.reveal());
+        accounts.push((token, account));
+    }
 }
 
 /// A client's settings, resolved.
@@ -361,6 +380,7 @@ impl HfApiBuilder {
             bulk: OnceLock::new(),
             own_calls: OnceLock::new(),
             own_bulk: OnceLock::new(),
+            accounts: Mutex::default(),
         };
         Ok(HfApi {
             shared: Arc::new(shared),

@@ -182,6 +182,8 @@ pub struct Reply {
     pub body: Option<serde_json::Value>,
     /// How many times the request was sent.
     pub attempts: u32,
+    /// What this client adds to the server's words.
+    pub note: Option<String>,
 }
 
 impl std::fmt::Display for Reply {
@@ -196,6 +198,9 @@ impl std::fmt::Display for Reply {
         }
         if let Some(message) = &self.server_message {
             write!(f, ": {}", message.replace('\n', "; "))?;
+        }
+        if let Some(note) = &self.note {
+            write!(f, ": {note}")?;
         }
         if let Some(limit) = &self.rate_limit {
             write!(f, ": the limit{limit} is used up")?;
@@ -410,6 +415,7 @@ impl ErrorReply<'_> {
             repo: repo_of(path_of(self.url)),
             body: json,
             attempts: self.attempts,
+            note: None,
         }
     }
 

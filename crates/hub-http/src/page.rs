@@ -33,6 +33,7 @@ pub struct Items<T> {
     fetch: Option<FetchPage<T>>,
     pending: Option<BoxFuture<Result<Page<T>>>>,
     left: Option<u64>,
+    keep: Option<Box<dyn Fn(&T) -> bool + Send>>,
 }
 
 impl<T: Send + 'static> Items<T> {
@@ -43,6 +44,7 @@ impl<T: Send + 'static> Items<T> {
             fetch: None,
             pending: None,
             left: None,
+            keep: None,
         }
     }
 
@@ -56,6 +58,7 @@ impl<T: Send + 'static> Items<T> {
             fetch: Some(page_fetcher(api, request)),
             pending: None,
             left: None,
+            keep: None,
         }
     }
 
@@ -69,6 +72,7 @@ impl<T: Send + 'static> Items<T> {
             fetch: Some(page_fetcher_with(api, request, parse)),
             pending: None,
             left: None,
+            keep: None,
         }
     }
 
@@ -78,6 +82,12 @@ impl<T: Send + 'static> Items<T> {
             (Some(left), Some(limit)) => Some(left.min(limit)),
             (left, limit) => left.or(limit),
         };
+        self
+    }
+
+    /// Without the items that `keep` says no to. They count for [`Items::limited`] all the same.
+    pub(crate) fn filtered(mut self, keep: impl Fn(&T) -> bool + Send + 'static) -> Self {
+        self.keep = Some(Box::new(keep));
         self
     }
 
@@ -150,6 +160,9 @@ impl<T: Send + Unpin + 'static> Stream for Items<T> {
             }
             if let Some(item) = self.buffered.pop_front() {
                 self.left = self.left.map(|left| left - 1);
+                if self.keep.as_ref().is_some_and(|keep| !keep(&item)) {
+                    continue;
+                }
                 return Poll::Ready(Some(Ok(item)));
             }
             match std::task::ready!(self.poll_page(cx)) {
@@ -195,6 +208,9 @@ impl<T: Send + Unpin + 'static> Stream for Pages<T> {
             page.truncate(usize::try_from(*left).unwrap_or(usize::MAX));
             *left -= page.len() as u64;
         }
+        if let Some(keep) = &items.keep {
+            page.retain(keep);
+        }
         Poll::Ready(Some(Ok(page)))
     }
 }
@@ -212,7 +228,7 @@ impl<T: Send + Unpin + 'static> Iterator for BlockingItems<T> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let mut items = self.items.take()?;
-        let (items, item) = if items.buffered.is_empty() || items.left == Some(0) {
+        let (items, item) = if items.buffered.is_empty() || items.left == Some(0) || items.keep.is_some() {
             crate::runtime::wait(async move {
                 let item = items.next().await;
                 (items, item)

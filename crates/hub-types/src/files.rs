@@ -56,7 +56,7 @@ reply! {
         /// The commit that last changed it, if it was asked for.
         last_commit?: LastCommit,
         /// The scanners' verdict, if it was asked for.
-        security as "securityFileStatus" ?: FileSecurity,
+        security as "securityFileStatus" ?: Box<FileSecurity>,
     }
 
     /// A folder of a repository.
@@ -187,7 +187,7 @@ impl<'de> Deserialize<'de> for TreeEntry {
             #[serde(default)]
             last_commit: Option<LastCommit>,
             #[serde(default)]
-            security_file_status: Option<FileSecurity>,
+            security_file_status: Option<Box<FileSecurity>>,
         }
         let entry = Entry::deserialize(deserializer)?;
         Ok(if entry.kind == "file" {

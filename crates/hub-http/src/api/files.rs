@@ -1,11 +1,7 @@
 //! What a repository holds: its tree, and facts about single paths.
 
-use bytes::Bytes;
-use http::HeaderValue;
-use http::header::CONTENT_TYPE;
 use hub_types::files::TreeEntry;
 use hub_types::{OneOrMany, RepoId, RepoPath, RepoType, Revision, ValidationError};
-use url::form_urlencoded;
 
 use crate::client::HfApi;
 use crate::error::{Error, Result};
@@ -148,15 +144,114 @@ impl GetPathsInfoArgs {
         let repo = self.repo_id.clone().typed(self.repo_type);
         let revision = self.revision.clone().unwrap_or_default();
         let expand = self.expand.unwrap_or(false).to_string();
-        let form = form_urlencoded::Serializer::new(String::new())
-            .extend_pairs(paths.iter().map(|path| ("paths", path)))
-            .append_pair("expand", &expand)
-            .finish();
-        Request::post(format!("/api/{}/paths-info/{}", repo.api_path(), revision.encoded()))
-            .bytes(Bytes::from(form))
-            .header(
-                CONTENT_TYPE,
-                HeaderValue::from_static("application/x-www-form-urlencoded"),
-            )
+        let mut fields: Vec<(&str, &str)> = paths.iter().map(|path| ("paths", path.as_str())).collect();
+        fields.push(("expand", &expand));
+        Request::post(format!("/api/{}/paths-info/{}", repo.api_path(), revision.encoded())).form(&fields)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::ResponseTemplate;
+
+    use super::super::testing::Hub;
+    use super::*;
+
+    #[tokio::test]
+    async fn a_tree_is_read_page_by_page() {
+        let hub = Hub::start().await;
+        let next = format!("<{}/next?cursor=x>; rel=\"next\"", hub.url());
+        let first = json!([{"type": "file", "path": "a", "size": 1}, {"type": "directory", "path": "d"}]);
+        let first = ResponseTemplate::new(200)
+            .set_body_json(first)
+            .insert_header("link", &*next);
+        hub.answer("GET", "/api/models/a/b/tree/main", first).await;
+        let second = json!([{"type": "file", "path": "d/e", "size": 2}]);
+        hub.answer("GET", "/next", ResponseTemplate::new(200).set_body_json(second))
+            .await;
+        let mut tree = hub.api().list_repo_tree("a/b").recursive(true).await.unwrap();
+        assert!(
+            hub.asked().await.is_empty(),
+            "a page is asked for when its first item is wanted"
+        );
+        assert_eq!(tree.next().await.unwrap().unwrap().path(), "a");
+        assert_eq!(tree.next().await.unwrap().unwrap().path(), "d");
+        assert_eq!(
+            hub.asked().await,
+            ["GET /api/models/a/b/tree/main?recursive=true&expand=false"]
+        );
+        assert_eq!(tree.next().await.unwrap().unwrap().path(), "d/e");
+        assert!(tree.next().await.is_none());
+        assert_eq!(hub.api().list_repo_files("a/b").await.unwrap(), ["a", "d/e"]);
+    }
+
+    #[tokio::test]
+    async fn a_folder_is_one_segment_of_the_address() {
+        let target = "/api/datasets/a/b/tree/feat%2Fx/sub%20dir%2F%C3%A9";
+        let hub = Hub::with("GET", target, 200, json!([])).await;
+        for folder in ["sub dir/é", "sub dir/é/"] {
+            let call = hub
+                .api()
+                .list_repo_tree("datasets/a/b")
+                .path_in_repo(folder)
+                .revision("feat/x")
+                .expand(true);
+            assert!(call.await.unwrap().collect_all().await.unwrap().is_empty());
+        }
+        let asked = hub.asked().await;
+        assert_eq!(asked[0], format!("GET {target}?recursive=false&expand=true"));
+        assert_eq!(asked[0], asked[1]);
+        let err = hub.api().list_repo_tree("a/b").path_in_repo("../x").await.unwrap_err();
+        assert!(matches!(err, Error::Invalid(_)));
+    }
+
+    #[tokio::test]
+    async fn errors_of_a_tree_are_told_apart() {
+        for (code, expected) in [
+            ("EntryNotFound", "entry"),
+            ("RevisionNotFound", "revision"),
+            ("RepoNotFound", "repo"),
+        ] {
+            let hub = Hub::start().await;
+            let missing = ResponseTemplate::new(404).insert_header("x-error-code", code);
+            hub.answer("GET", "/api/models/a/b/tree/main", missing).await;
+            let err = hub.api().list_repo_files("a/b").await.unwrap_err();
+            assert!(err.to_string().starts_with(expected), "{err}");
+        }
+    }
+
+    #[tokio::test]
+    async fn paths_go_as_a_form_in_batches() {
+        let found = json!([{"type": "file", "path": "a", "size": 1, "oid": null}]);
+        let hub = Hub::with("POST", "/api/models/a/b/paths-info/v1", 200, found).await;
+        let api = hub.api();
+        let entries = api
+            .get_paths_info("a/b", ["README.md", "data/ü&x.csv"])
+            .revision("v1")
+            .await
+            .unwrap();
+        assert_eq!(entries[0].path(), "a");
+        let paths: Vec<String> = (0..501).map(|n| n.to_string()).collect();
+        let entries = api
+            .get_paths_info("a/b", paths)
+            .revision("v1")
+            .expand(true)
+            .await
+            .unwrap();
+        assert_eq!(entries.len(), 2);
+        let asked = hub.asked().await;
+        assert_eq!(
+            asked[0],
+            "POST /api/models/a/b/paths-info/v1 paths=README.md&paths=data%2F%C3%BC%26x.csv&expand=false"
+        );
+        assert_eq!(asked[2], "POST /api/models/a/b/paths-info/v1 paths=500&expand=true");
+        assert!(
+            api.get_paths_info("a/b", Vec::<String>::new())
+                .await
+                .unwrap()
+                .is_empty()
+        );
+        assert_eq!(hub.asked().await.len(), 3);
     }
 }

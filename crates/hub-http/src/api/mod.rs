@@ -4,6 +4,10 @@ pub mod account;
 pub mod commits;
 pub mod files;
 pub mod repos;
+pub mod search;
+
+#[cfg(test)]
+pub(crate) mod testing;
 
 use hub_types::{RepoId, RepoType, ValidationError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};

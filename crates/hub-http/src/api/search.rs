@@ -1,0 +1,577 @@
+//! Finding models, datasets and Spaces.
+
+use hub_types::OneOrMany;
+use hub_types::ValidationError;
+use hub_types::repos::{DatasetInfo, DatasetProperty, ModelInfo, ModelProperty, SpaceInfo, SpaceProperty};
+use hub_types::search::{Benchmark, EmissionsThresholds};
+use hub_types::spaces::SpaceSearchResult;
+use serde_json::{Map, Value};
+
+use crate::auth::TokenChoice;
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::page::Items;
+use crate::request::Request;
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists models, most recently made first unless `sort` says otherwise.
+    ///
+    /// Pages are requested as the stream is read. Filters narrow each other.
+    ///
+    /// Endpoint: `GET /api/models`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for arguments that exclude each other, [`Error::BadRequest`] for a property that the Hub does
+    /// not know; see [`Error`] for those any call can return.
+    pub fn list_models() -> ListModels(ListModelsArgs) => stream ModelInfo {
+        /// Tags that models must all have: a task, a library, a language, `license:mit`, `dataset:squad`.
+        filter: OneOrMany<String>,
+        /// The user or organisation they belong to.
+        author: String,
+        /// Local apps that can run them: `ollama`, `vllm`.
+        apps: OneOrMany<String>,
+        /// Whether access is gated. By default both.
+        gated: bool,
+        /// `warm`: those that some provider serves.
+        inference: String,
+        /// Providers that serve them, or `all`.
+        inference_provider: OneOrMany<String>,
+        /// Datasets they were trained on.
+        trained_dataset: OneOrMany<String>,
+        /// What their id contains.
+        search: String,
+        /// Their task.
+        pipeline_tag: String,
+        /// Their size: `min:6B,max:128B`, `min:6B` or `max:128B`.
+        num_parameters: String,
+        /// Bounds of the emissions that their card states. Needs `card_data`; the others are read and left out.
+        emissions_thresholds: EmissionsThresholds,
+        /// What they are sorted by, highest first: `created_at`, `downloads`, `last_modified`, `likes`,
+        /// `trending_score`, or another word of the Hub's.
+        sort: String,
+        /// The most models to give. By default all.
+        limit: u64,
+        /// Only these properties. Excludes `full`, `card_data` and `fetch_config`.
+        expand: OneOrMany<ModelProperty>,
+        /// Tells more of each: last change, commit, files, tags.
+        full: bool,
+        /// Tells their cards' metadata. (Python: `cardData`.)
+        card_data as "cardData": bool,
+        /// Tells their configuration.
+        fetch_config: bool,
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists datasets, most recently made first unless `sort` says otherwise.
+    ///
+    /// Pages are requested as the stream is read. Filters narrow each other.
+    ///
+    /// Endpoint: `GET /api/datasets`
+    ///
+    /// # Errors
+    ///
+    /// As [`HfApi::list_models`].
+    pub fn list_datasets() -> ListDatasets(ListDatasetsArgs) => stream DatasetInfo {
+        /// Tags that datasets must all have.
+        filter: OneOrMany<String>,
+        /// The user or organisation they belong to.
+        author: String,
+        /// The benchmark they belong to; `true` for the official ones.
+        benchmark: Benchmark,
+        /// What their name contains.
+        dataset_name: String,
+        /// Whether access is gated. By default both.
+        gated: bool,
+        /// How their texts were made: `crowdsourced`.
+        language_creators: OneOrMany<String>,
+        /// Their languages, by code: `en`.
+        language: OneOrMany<String>,
+        /// `monolingual`, `multilingual`, `translation`.
+        multilinguality: OneOrMany<String>,
+        /// How many rows: `100K<n<1M`.
+        size_categories: OneOrMany<String>,
+        /// Their tasks: `text-classification`.
+        task_categories: OneOrMany<String>,
+        /// Their tasks in detail: `paraphrase`.
+        task_ids: OneOrMany<String>,
+        /// What their id contains.
+        search: String,
+        /// What they are sorted by; see [`HfApi::list_models`].
+        sort: String,
+        /// The most datasets to give. By default all.
+        limit: u64,
+        /// Only these properties. Excludes `full`.
+        expand: OneOrMany<DatasetProperty>,
+        /// Tells more of each: last change, card's metadata, files.
+        full: bool,
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists Spaces, most recently made first unless `sort` says otherwise.
+    ///
+    /// Pages are requested as the stream is read. Filters narrow each other.
+    ///
+    /// Endpoint: `GET /api/spaces`
+    ///
+    /// # Errors
+    ///
+    /// As [`HfApi::list_models`].
+    pub fn list_spaces() -> ListSpaces(ListSpacesArgs) => stream SpaceInfo {
+        /// Tags that Spaces must all have.
+        filter: OneOrMany<String>,
+        /// The user or organisation they belong to.
+        author: String,
+        /// What their id contains.
+        search: String,
+        /// Datasets they use.
+        datasets: OneOrMany<String>,
+        /// Models they use.
+        models: OneOrMany<String>,
+        /// Only those that use a model or a dataset.
+        linked: bool,
+        /// What they are sorted by: `created_at`, `last_modified`, `likes`, `trending_score`.
+        sort: String,
+        /// The most Spaces to give. By default all.
+        limit: u64,
+        /// Only these properties. Excludes `full`.
+        expand: OneOrMany<SpaceProperty>,
+        /// Tells more of each: last change, card's metadata, files.
+        full: bool,
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Finds Spaces by what they do, best first.
+    ///
+    /// Endpoint: `GET /api/spaces/semantic-search`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn search_spaces(
+        /// What to look for, in words.
+        query: String,
+    ) -> SearchSpaces(SearchSpacesArgs) => Vec<SpaceSearchResult> {
+        /// Tags that Spaces must all have.
+        filter: OneOrMany<String>,
+        /// What they are built with.
+        sdk: OneOrMany<String>,
+        /// Finds those too that do not run. By default only those that do.
+        include_non_running: bool,
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the tags that models can have, by kind.
+    ///
+    /// Endpoint: `GET /api/models-tags-by-type`, without a token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn get_model_tags() -> GetModelTags(GetModelTagsArgs) => Map<String, Value> {}
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the tags that datasets can have, by kind.
+    ///
+    /// Endpoint: `GET /api/datasets-tags-by-type`, without a token.
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn get_dataset_tags() -> GetDatasetTags(GetDatasetTagsArgs) => Map<String, Value> {}
+}
+
+/// What a query is made of, in the order of its parameters.
+struct Query(Request);
+
+impl Query {
+    fn new(target: &str) -> Self {
+        Self(Request::get(target))
+    }
+
+    fn text(self, key: &str, value: Option<&str>) -> Self {
+        match value {
+            Some(value) if !value.is_empty() => Self(self.0.query(key, value)),
+            _ => self,
+        }
+    }
+
+    fn flag(self, key: &str, value: Option<bool>) -> Self {
+        match value {
+            Some(true) => Self(self.0.query(key, "true")),
+            _ => self,
+        }
+    }
+
+    fn each<T: ToString>(mut self, key: &str, values: Option<&OneOrMany<T>>) -> Self {
+        for value in values.iter().flat_map(|values| &values.0) {
+            self.0 = self.0.query(key, value.to_string());
+        }
+        self
+    }
+
+    /// Values with a prefix, which a caller may have written already.
+    fn prefixed(mut self, key: &str, prefix: &str, values: Option<&OneOrMany<String>>) -> Self {
+        for value in values.iter().flat_map(|values| &values.0) {
+            let bare = value.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(':'));
+            self.0 = self.0.query(key, format!("{prefix}:{}", bare.unwrap_or(value)));
+        }
+        self
+    }
+
+    /// The Python client's words for an order, or the Hub's own.
+    fn sort(self, sort: Option<&str>) -> Self {
+        self.text(
+            "sort",
+            sort.map(|sort| match sort {
+                "last_modified" => "lastModified",
+                "trending_score" => "trendingScore",
+                "created_at" => "createdAt",
+                other => other,
+            }),
+        )
+    }
+
+    fn number(self, key: &str, value: Option<u64>) -> Self {
+        Self(self.0.query_opt(key, value))
+    }
+}
+
+/// Single properties exclude what asks for sets of them.
+fn exclude<T: ToString>(
+    expand: Option<&OneOrMany<T>>,
+    others: &[Option<bool>],
+    names: &str,
+) -> Result<(), ValidationError> {
+    match expand.and_then(|expand| expand.0.first()) {
+        Some(property) if others.contains(&Some(true)) => Err(ValidationError::new(
+            "expand",
+            property.to_string(),
+            format!("cannot be combined with {names}"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+impl ListModelsArgs {
+    async fn run(self, api: HfApi) -> Result<Items<ModelInfo>> {
+        let request = self.request()?;
+        let items = Items::paged(api, request).limited(self.limit);
+        Ok(match self.emissions_thresholds {
+            Some(bounds) => items
+                .filtered(move |model: &ModelInfo| model.card_data.as_ref().is_some_and(|card| bounds.contain(card))),
+            None => items,
+        })
+    }
+
+    fn request(&self) -> Result<Request, ValidationError> {
+        exclude(
+            self.expand.as_ref(),
+            &[self.full, self.card_data, self.fetch_config],
+            "full, card_data or fetch_config",
+        )?;
+        if let Some(bounds) = self.emissions_thresholds
+            && !self.card_data.unwrap_or(false)
+        {
+            let bounds = format!("{:?}..{:?}", bounds.min, bounds.max);
+            return Err(ValidationError::new("emissions thresholds", bounds, "need card_data"));
+        }
+        let query = Query::new("/api/models")
+            .each("filter", self.filter.as_ref())
+            .prefixed("filter", "dataset", self.trained_dataset.as_ref())
+            .text("author", self.author.as_deref())
+            .each("apps", self.apps.as_ref());
+        let query = Query(query.0.query_opt("gated", self.gated))
+            .text("inference", self.inference.as_deref())
+            .each("inference_provider", self.inference_provider.as_ref())
+            .text("pipeline_tag", self.pipeline_tag.as_deref())
+            .text("num_parameters", self.num_parameters.as_deref())
+            .text("search", self.search.as_deref())
+            .sort(self.sort.as_deref())
+            .number("limit", self.limit)
+            .flag("full", self.full)
+            .flag("config", self.fetch_config)
+            .flag("cardData", self.card_data)
+            .each("expand", self.expand.as_ref());
+        Ok(query.0)
+    }
+}
+
+impl ListDatasetsArgs {
+    async fn run(self, api: HfApi) -> Result<Items<DatasetInfo>> {
+        let request = self.request()?;
+        Ok(Items::paged(api, request).limited(self.limit))
+    }
+
+    fn request(&self) -> Result<Request, ValidationError> {
+        exclude(self.expand.as_ref(), &[self.full], "full")?;
+        let benchmark = self
+            .benchmark
+            .as_ref()
+            .map(|benchmark| format!("benchmark:{}", benchmark.as_str()));
+        let query = Query::new("/api/datasets")
+            .each("filter", self.filter.as_ref())
+            .prefixed("filter", "language_creators", self.language_creators.as_ref())
+            .prefixed("filter", "language", self.language.as_ref())
+            .prefixed("filter", "multilinguality", self.multilinguality.as_ref())
+            .prefixed("filter", "size_categories", self.size_categories.as_ref())
+            .prefixed("filter", "task_categories", self.task_categories.as_ref())
+            .prefixed("filter", "task_ids", self.task_ids.as_ref())
+            .text("filter", benchmark.as_deref())
+            .text("author", self.author.as_deref());
+        let query = Query(query.0.query_opt("gated", self.gated))
+            .text("search", self.dataset_name.as_deref())
+            .text("search", self.search.as_deref())
+            .sort(self.sort.as_deref())
+            .number("limit", self.limit)
+            .each("expand", self.expand.as_ref())
+            .flag("full", self.full);
+        Ok(query.0)
+    }
+}
+
+impl ListSpacesArgs {
+    async fn run(self, api: HfApi) -> Result<Items<SpaceInfo>> {
+        let request = self.request()?;
+        Ok(Items::paged(api, request).limited(self.limit))
+    }
+
+    fn request(&self) -> Result<Request, ValidationError> {
+        exclude(self.expand.as_ref(), &[self.full], "full")?;
+        let query = Query::new("/api/spaces").each("filter", self.filter.as_ref());
+        // Here, as in the Python client, an empty text is sent.
+        let request = query.0.query_opt("author", self.author.as_deref());
+        let query = Query(request.query_opt("search", self.search.as_deref()))
+            .sort(self.sort.as_deref())
+            .number("limit", self.limit)
+            .flag("linked", self.linked)
+            .each("datasets", self.datasets.as_ref())
+            .each("models", self.models.as_ref())
+            .each("expand", self.expand.as_ref())
+            .flag("full", self.full);
+        Ok(query.0)
+    }
+}
+
+impl SearchSpacesArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<SpaceSearchResult>> {
+        let query = Query(Request::get("/api/spaces/semantic-search").query("q", &self.query))
+            .each("filter", self.filter.as_ref())
+            .each("sdk", self.sdk.as_ref())
+            .flag("includeNonRunning", self.include_non_running);
+        api.send(query.0).await?.json().await
+    }
+}
+
+/// What everybody may read, asked for by nobody in particular.
+async fn public_tags(api: &HfApi, target: &str) -> Result<Map<String, Value>> {
+    let api = api.with_token(TokenChoice::None);
+    api.send(Request::get(target)).await?.json().await
+}
+
+impl GetModelTagsArgs {
+    async fn run(self, api: HfApi) -> Result<Map<String, Value>> {
+        public_tags(&api, "/api/models-tags-by-type").await
+    }
+}
+
+impl GetDatasetTagsArgs {
+    async fn run(self, api: HfApi) -> Result<Map<String, Value>> {
+        public_tags(&api, "/api/datasets-tags-by-type").await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use wiremock::ResponseTemplate;
+
+    use super::super::testing::Hub;
+    use super::*;
+
+    #[tokio::test]
+    async fn every_filter_of_models_has_its_parameter() {
+        let hub = Hub::with("GET", "/api/models", 200, json!([{"id": "a/b"}, {"id": "c/d"}])).await;
+        let api = hub.api();
+        let found = api
+            .list_models()
+            .filter(["bert", "license:mit"])
+            .trained_dataset(["squad", "dataset:glue"])
+            .author("acme")
+            .apps("vllm")
+            .gated(true)
+            .inference("warm")
+            .inference_provider(["groq", "together"])
+            .pipeline_tag("fill-mask")
+            .num_parameters("min:6B")
+            .search("c++")
+            .sort("last_modified")
+            .limit(1)
+            .full(true)
+            .fetch_config(true)
+            .card_data(true)
+            .await
+            .unwrap()
+            .collect_all()
+            .await
+            .unwrap();
+        assert_eq!((found.len(), found[0].id.as_str()), (1, "a/b"));
+        api.list_models()
+            .author("")
+            .search("")
+            .full(false)
+            .gated(false)
+            .await
+            .unwrap()
+            .next()
+            .await;
+        assert_eq!(
+            hub.asked().await,
+            [
+                "GET /api/models?filter=bert&filter=license%3Amit&filter=dataset%3Asquad&filter=dataset%3Aglue\
+                 &author=acme&apps=vllm&gated=true&inference=warm&inference_provider=groq\
+                 &inference_provider=together&pipeline_tag=fill-mask&num_parameters=min%3A6B&search=c%2B%2B\
+                 &sort=lastModified&limit=1&full=true&config=true&cardData=true",
+                "GET /api/models?gated=false",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn every_filter_of_datasets_and_spaces_has_its_parameter() {
+        let hub = Hub::with("GET", "/api/datasets", 200, json!([])).await;
+        hub.answer(
+            "GET",
+            "/api/spaces",
+            ResponseTemplate::new(200).set_body_json(json!([])),
+        )
+        .await;
+        let api = hub.api();
+        let datasets = api
+            .list_datasets()
+            .filter("x")
+            .language(["en", "language:fr"])
+            .size_categories("100K<n<1M")
+            .task_ids("paraphrase")
+            .benchmark(true)
+            .dataset_name("squad")
+            .search("news")
+            .sort("created_at")
+            .expand(["mainSize"]);
+        assert!(datasets.await.unwrap().next().await.is_none());
+        let spaces = api
+            .list_spaces()
+            .filter("x")
+            .author("")
+            .datasets("a/d")
+            .models(["a/m"])
+            .linked(true)
+            .sort("likes30d")
+            .limit(2);
+        assert!(spaces.await.unwrap().next().await.is_none());
+        assert_eq!(
+            hub.asked().await,
+            [
+                "GET /api/datasets?filter=x&filter=language%3Aen&filter=language%3Afr&\
+                 filter=size_categories%3A100K%3Cn%3C1M&filter=task_ids%3Aparaphrase&filter=benchmark%3Aofficial\
+                 &search=squad&search=news&sort=createdAt&expand=mainSize",
+                "GET /api/spaces?filter=x&author=&sort=likes30d&limit=2&linked=true&datasets=a%2Fd&models=a%2Fm",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn arguments_that_exclude_each_other_send_nothing() {
+        let hub = Hub::start().await;
+        let api = hub.api();
+        for err in [
+            api.list_models().expand(["likes"]).full(true).await.unwrap_err(),
+            api.list_models().expand(["likes"]).card_data(true).await.unwrap_err(),
+            api.list_models()
+                .expand(["likes"])
+                .fetch_config(true)
+                .await
+                .unwrap_err(),
+            api.list_models().emissions_thresholds((0.0, 1.0)).await.unwrap_err(),
+            api.list_datasets().expand(["likes"]).full(true).await.unwrap_err(),
+            api.list_spaces().expand(["likes"]).full(true).await.unwrap_err(),
+        ] {
+            assert!(matches!(err, Error::Invalid(_)), "{err}");
+        }
+        assert!(hub.asked().await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn emissions_are_compared_here() {
+        let models = json!([
+            {"id": "a", "cardData": {"co2_eq_emissions": {"emissions": "5.5 g"}}},
+            {"id": "b", "cardData": {"co2_eq_emissions": 50}},
+            {"id": "c"},
+            {"id": "d", "cardData": {"co2_eq_emissions": 6}},
+        ]);
+        let hub = Hub::with("GET", "/api/models", 200, models).await;
+        let call = || {
+            hub.api()
+                .list_models()
+                .card_data(true)
+                .emissions_thresholds((None, Some(10.0)))
+        };
+        let ids = |models: Vec<ModelInfo>| models.into_iter().map(|model| model.id).collect::<Vec<_>>();
+        assert_eq!(ids(call().await.unwrap().collect_all().await.unwrap()), ["a", "d"]);
+        // The limit counts what is read.
+        assert_eq!(ids(call().limit(3).await.unwrap().collect_all().await.unwrap()), ["a"]);
+        #[cfg(feature = "blocking")]
+        assert_eq!(
+            ids(call().wait().unwrap().map(|model| model.unwrap()).collect()),
+            ["a", "d"]
+        );
+    }
+
+    #[tokio::test]
+    async fn spaces_are_found_by_words_and_tags_by_nobody() {
+        let hub = Hub::start().await;
+        let found = json!([{"id": "a/b", "semanticRelevancyScore": 0.9, "ai_category": "x"}]);
+        hub.answer(
+            "GET",
+            "/api/spaces/semantic-search",
+            ResponseTemplate::new(200).set_body_json(found),
+        )
+        .await;
+        let tags = ResponseTemplate::new(200).set_body_json(json!({"license": []}));
+        hub.answer("GET", "/api/models-tags-by-type", tags.clone()).await;
+        hub.answer("GET", "/api/datasets-tags-by-type", tags).await;
+        let api = hub.api();
+        let found = api
+            .search_spaces("remove background")
+            .sdk(["gradio"])
+            .include_non_running(true)
+            .await
+            .unwrap();
+        assert_eq!(found[0].semantic_relevancy_score, Some(0.9));
+        assert!(api.get_model_tags().await.unwrap().contains_key("license"));
+        assert!(api.get_dataset_tags().await.unwrap().contains_key("license"));
+        assert_eq!(
+            hub.asked().await[0],
+            "GET /api/spaces/semantic-search?q=remove+background&sdk=gradio&includeNonRunning=true"
+        );
+        assert_eq!(hub.authorized().await, [true, false, false]);
+    }
+}
