@@ -10,13 +10,13 @@ use axum::routing::{get, put};
 use axum::{Router, middleware};
 use http::{HeaderMap, Method, StatusCode, header};
 use hub_types::Sha256;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use crate::app::{App, common_headers};
 use crate::clock;
 use crate::error::{Error, Result, header_text};
 use crate::routes::Query;
-use crate::signing::Refused;
+use crate::signing::{Refused, UNRESERVED};
 use crate::stream::{self, Wanted};
 
 /// How long an address holds, in seconds.
@@ -47,7 +47,7 @@ pub(crate) fn router(app: App) -> Router {
 pub(crate) fn download_url(app: &App, sha256: &Sha256, disposition: &str, now: i64) -> String {
     let hex = sha256.to_string();
     let path = format!("/repos/{}/{}/{hex}", &hex[..2], &hex[2..4]);
-    let disposition = utf8_percent_encode(disposition, NON_ALPHANUMERIC);
+    let disposition = utf8_percent_encode(disposition, UNRESERVED);
     let query = format!("response-content-disposition={disposition}");
     let target = app.store().signer.sign("GET", &path, &query, now + LIFETIME);
     format!("{}{target}", app.blob_url())

@@ -1,6 +1,11 @@
 //! Signatures of the addresses that carry their own permission.
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 use sha2::{Digest as _, Sha256};
+
+/// What is percent-encoded in a signed address: all but RFC 3986's unreserved characters. Encoding one of those would
+/// break the signature, for clients (the `requests` library is one) decode them before they send the address.
+pub(crate) const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// What signs: made once a folder, kept in the database.
 #[derive(Clone)]

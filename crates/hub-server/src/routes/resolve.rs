@@ -11,13 +11,14 @@ use axum::routing::get;
 use git2::Oid;
 use http::{HeaderMap, StatusCode, header};
 use hub_types::RepoPath;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 
 use crate::app::App;
 use crate::clock;
 use crate::error::{Error, Result, header_text};
 use crate::origin;
 use crate::routes::{OriginalPath, Params, Query, Target};
+use crate::signing::UNRESERVED;
 use crate::store::lfs::Pointer;
 use crate::stream::{Wanted, wanted};
 
@@ -88,7 +89,7 @@ async fn resolve(
     if let Some(pointer) = &found.pointer {
         return large(&app, found.commit, pointer, &path, &query);
     }
-    let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
+    let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let location = format!(
         "/api/resolve-cache/{}/{}/{}?{}=&etag=%22{}%22",
         id.api_path(),
@@ -147,7 +148,7 @@ fn disposition(path: &RepoPath, download: bool) -> String {
         })
         .collect();
     let kind = if download { "attachment" } else { "inline" };
-    let encoded = utf8_percent_encode(name, NON_ALPHANUMERIC);
+    let encoded = utf8_percent_encode(name, UNRESERVED);
     format!("{kind}; filename*=UTF-8''{encoded}; filename=\"{plain}\";")
 }
 

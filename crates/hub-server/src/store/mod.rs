@@ -9,6 +9,7 @@ pub(crate) mod discussions;
 pub(crate) mod edit;
 pub(crate) mod git;
 pub(crate) mod lfs;
+pub(crate) mod push;
 pub(crate) mod repos;
 pub(crate) mod rules;
 
