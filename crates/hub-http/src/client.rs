@@ -78,8 +78,42 @@ pub(crate) struct Config {
     pub(crate) verify: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) oauth_client_id: String,
+    pub(crate) services: Services,
     proxies: Vec<reqwest::Proxy>,
     ca_bundle: Option<PathBuf>,
+}
+
+/// The Hub's services that have hosts of their own. The token goes there too: they belong to the Hub.
+#[derive(Debug, Clone)]
+pub(crate) struct Services {
+    pub(crate) inference_endpoints: String,
+    pub(crate) inference_catalog: String,
+    pub(crate) dataset_viewer: String,
+}
+
+impl Default for Services {
+    fn default() -> Self {
+        Self {
+            inference_endpoints: "https://api.endpoints.huggingface.cloud/v2".to_owned(),
+            inference_catalog: "https://endpoints.huggingface.co/api/v1/catalog".to_owned(),
+            dataset_viewer: "https://datasets-server.huggingface.co".to_owned(),
+        }
+    }
+}
+
+impl Config {
+    /// Whether `url` may see the token: it is on the endpoint, on an origin of the Hub, or on a service of the Hub.
+    pub(crate) fn may_see_token(&self, url: &url::Url) -> bool {
+        let services = [
+            &self.services.inference_endpoints,
+            &self.services.inference_catalog,
+            &self.services.dataset_viewer,
+        ];
+        self.endpoint.is_hub_origin(url)
+            || services
+                .into_iter()
+                .any(|base| url::Url::parse(base).is_ok_and(|base| base.origin() == url.origin()))
+    }
 }
 
 impl HfApi {
@@ -182,6 +216,7 @@ pub struct HfApiBuilder {
     verify: bool,
     retry: RetryPolicy,
     oauth_client_id: String,
+    services: Services,
     proxies: Vec<String>,
     ca_bundle: Option<PathBuf>,
 }
@@ -202,6 +237,7 @@ impl Default for HfApiBuilder {
             verify: true,
             retry: RetryPolicy::default(),
             oauth_client_id: crate::oauth::CLIENT_ID.to_owned(),
+            services: Services::default(),
             proxies: Vec::new(),
             ca_bundle: None,
         }
@@ -323,6 +359,24 @@ impl HfApiBuilder {
         self
     }
 
+    /// The base URL of Inference Endpoints.
+    pub fn inference_endpoints(mut self, base: impl AsRef<str>) -> Self {
+        self.services.inference_endpoints = base.as_ref().trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// The base URL of the catalog of Inference Endpoints.
+    pub fn inference_catalog(mut self, base: impl AsRef<str>) -> Self {
+        self.services.inference_catalog = base.as_ref().trim_end_matches('/').to_owned();
+        self
+    }
+
+    /// The base URL of the dataset viewer.
+    pub fn dataset_viewer(mut self, base: impl AsRef<str>) -> Self {
+        self.services.dataset_viewer = base.as_ref().trim_end_matches('/').to_owned();
+        self
+    }
+
     /// A proxy for every request, in place of the environment's.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxies.push(url.into());
@@ -370,6 +424,7 @@ impl HfApiBuilder {
             verify: self.verify,
             retry: self.retry,
             oauth_client_id: self.oauth_client_id,
+            services: self.services,
             proxies,
             ca_bundle: self.ca_bundle,
         };

@@ -120,6 +120,20 @@ pub enum Error {
         received: String,
     },
 
+    /// What was waited for did not come about in the time that the caller gave.
+    #[error("gave up waiting after {seconds} seconds: {state}")]
+    WaitedTooLong {
+        /// The caller's bound.
+        seconds: f64,
+        /// How things stood then.
+        state: String,
+    },
+    /// Some changes of a batch were not made.
+    #[error("{} of the changes failed: {}", .failed.len(), first_of(.failed))]
+    Batch {
+        /// What was to be changed, and why it was not.
+        failed: Vec<(String, String)>,
+    },
     /// A call needs a token and there is none.
     #[error("no token was found")]
     TokenNotFound,
@@ -310,6 +324,18 @@ impl Error {
             source: None,
         }
     }
+}
+
+fn first_of(failed: &[(String, String)]) -> String {
+    let mut text: Vec<String> = failed
+        .iter()
+        .take(10)
+        .map(|(path, why)| format!("{path} ({why})"))
+        .collect();
+    if failed.len() > 10 {
+        text.push("…".to_owned());
+    }
+    text.join(", ")
 }
 
 /// An address without query, fragment and user info: signed addresses carry secrets there.

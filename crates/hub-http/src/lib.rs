@@ -30,6 +30,7 @@ mod auth;
 mod client;
 mod endpoint;
 mod error;
+mod events;
 mod job;
 mod oidc;
 mod operation;

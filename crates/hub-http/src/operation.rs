@@ -92,21 +92,21 @@ macro_rules! operation {
 macro_rules! __operation {
     (
         [$ctx:ident, $error:ty] [$(#[$meta:meta])*] $name:ident $op:ident $args:ident [$output:ty]
-        ($($(#[doc = $rdoc:expr])* $required:ident : $rtype:ty),* $(,)?)
-        ($($(#[doc = $odoc:expr])* $optional:ident $(as $wire:literal)? : $otype:ty),* $(,)?)
-        ($($(#[doc = $sdoc:expr])* $skipped:ident : $stype:ty),* $(,)?)
+        ($($(#[$rmeta:meta])* $required:ident : $rtype:ty),* $(,)?)
+        ($($(#[$ometa:meta])* $optional:ident $(as $wire:literal)? : $otype:ty),* $(,)?)
+        ($($(#[$smeta:meta])* $skipped:ident : $stype:ty),* $(,)?)
     ) => {
         #[doc = concat!("The arguments of [`", stringify!($ctx), "::", stringify!($name), "`], by the Python client's names.")]
         #[derive(Debug, Clone, ::serde::Deserialize)]
         #[serde(deny_unknown_fields)]
         pub struct $args {
-            $($(#[doc = $rdoc])* pub $required: $rtype,)*
+            $($(#[$rmeta])* pub $required: $rtype,)*
             $(
-                $(#[doc = $odoc])*
+                $(#[$ometa])*
                 #[serde(default $(, rename = $wire)?)]
                 pub $optional: ::std::option::Option<$otype>,
             )*
-            $($(#[doc = $sdoc])* #[serde(skip)] pub $skipped: $stype,)*
+            $($(#[$smeta])* #[serde(skip)] pub $skipped: $stype,)*
         }
 
         #[doc = concat!("What [`", stringify!($ctx), "::", stringify!($name), "`] begins.")]
@@ -141,7 +141,7 @@ macro_rules! __operation {
             }
 
             $(
-                $(#[doc = $odoc])*
+                $(#[$ometa])*
                 pub fn $optional(mut self, $optional: impl ::hub_types::Argument<$otype>) -> Self {
                     if let ::std::result::Result::Ok(args) = &mut self.args {
                         match ::hub_types::Argument::into_argument($optional) {
@@ -154,7 +154,7 @@ macro_rules! __operation {
             )*
 
             $(
-                $(#[doc = $sdoc])*
+                $(#[$smeta])*
                 pub fn $skipped(mut self, $skipped: impl ::hub_types::Argument<$stype>) -> Self {
                     if let ::std::result::Result::Ok(args) = &mut self.args {
                         match ::hub_types::Argument::into_argument($skipped) {

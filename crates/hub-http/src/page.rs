@@ -76,6 +76,75 @@ impl<T: Send + 'static> Items<T> {
         }
     }
 
+    /// The items of pages that are asked for by their number, beginning with 0 in the query's `key`. `parse` gives a
+    /// page's items and whether there are more; an empty page ends the listing whatever it says.
+    pub(crate) fn numbered<P>(
+        api: HfApi,
+        request: Request,
+        key: &'static str,
+        parse: impl Fn(P) -> (Vec<T>, bool) + Send + Sync + 'static,
+    ) -> Self
+    where
+        P: DeserializeOwned,
+    {
+        let parse = std::sync::Arc::new(parse);
+        Self::unfold(Some(0u64), move |number| {
+            let (api, request, parse) = (api.clone(), request.clone(), parse.clone());
+            Box::pin(async move {
+                let Some(number) = number else { return Ok(None) };
+                let page: P = api
+                    .send(request.query(key, number.to_string()).retried())
+                    .await?
+                    .json()
+                    .await?;
+                let (items, more) = parse(page);
+                let next = (more && !items.is_empty()).then(|| number + 1);
+                Ok(Some((items, next)))
+            })
+        })
+    }
+
+    /// Items that come in batches: `next` makes a batch and a new state of a state, or `None` at the end.
+    pub(crate) fn unfold<S>(
+        state: S,
+        next: impl Fn(S) -> BoxFuture<Result<Option<(Vec<T>, S)>>> + Send + Sync + 'static,
+    ) -> Self
+    where
+        S: Send + 'static,
+    {
+        fn fetcher<T, S, N>(state: S, next: std::sync::Arc<N>) -> FetchPage<T>
+        where
+            T: Send + 'static,
+            S: Send + 'static,
+            N: Fn(S) -> BoxFuture<Result<Option<(Vec<T>, S)>>> + Send + Sync + 'static,
+        {
+            let mut state = Some(state);
+            Box::new(move || {
+                let batch = next(state.take()?);
+                let next = next.clone();
+                Some(Box::pin(async move {
+                    Ok(match batch.await? {
+                        Some((items, state)) => Page {
+                            items: items.into(),
+                            rest: fetcher(state, next),
+                        },
+                        None => Page {
+                            items: VecDeque::new(),
+                            rest: Box::new(|| None),
+                        },
+                    })
+                }))
+            })
+        }
+        let fetch = fetcher(state, std::sync::Arc::new(next));
+        Self {
+            buffered: VecDeque::new(),
+            fetch: Some(fetch),
+            pending: None,
+            left: None,
+        }
+    }
+
     /// At most `limit` items. No page is asked for that would only hold more.
     pub fn limited(mut self, limit: Option<u64>) -> Self {
         self.left = match (self.left, limit) {

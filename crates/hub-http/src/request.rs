@@ -517,7 +517,7 @@ impl HfApi {
     ) -> HeaderMap {
         let config = &self.shared.config;
         let for_hub = request.audience == Audience::Hub;
-        let at_hub = config.endpoint.is_hub_origin(url);
+        let at_hub = config.may_see_token(url);
         let mut headers = HeaderMap::new();
         if for_hub {
             headers.insert(USER_AGENT, config.user_agent.clone());

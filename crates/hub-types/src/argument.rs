@@ -1,5 +1,6 @@
 //! What a call's argument may be given as.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use crate::{OneOrMany, ValidationError};
@@ -74,6 +75,22 @@ impl<T, I: Into<T> + Clone> Argument<OneOrMany<T>> for &[I] {
 impl<T> Argument<Self> for OneOrMany<T> {
     fn into_argument(self) -> Result<Option<Self>, ValidationError> {
         Ok(Some(self))
+    }
+}
+
+impl<K, V> Argument<Self> for BTreeMap<K, V> {
+    fn into_argument(self) -> Result<Option<Self>, ValidationError> {
+        Ok(Some(self))
+    }
+}
+
+impl<K: Ord, V, A: Into<K>, B: Into<V>, const N: usize> Argument<BTreeMap<K, V>> for [(A, B); N] {
+    fn into_argument(self) -> Result<Option<BTreeMap<K, V>>, ValidationError> {
+        Ok(Some(
+            self.into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        ))
     }
 }
 

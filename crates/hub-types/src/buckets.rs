@@ -128,7 +128,7 @@ pub enum BucketEntry {
 }
 
 /// What is known of a bucket's file without reading it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct BucketFileMetadata {
     /// Bytes in it.

@@ -399,19 +399,6 @@ operation! {
 operation! {
     impl HfApi, Error;
 
-    /// Lists the templates that a new Space can be made from.
-    ///
-    /// Endpoint: `GET /api/spaces/templates`
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`] for those any call can return.
-    pub fn list_space_templates() -> ListSpaceTemplates(ListSpaceTemplatesArgs) => Vec<SpaceTemplate> {}
-}
-
-operation! {
-    impl HfApi, Error;
-
     /// Completes an id that may lack its namespace.
     ///
     /// Endpoint: `GET /api/whoami-v2`, unless the id or `organization` says it.
@@ -920,17 +907,6 @@ impl ListUserReposArgs {
             None => "/api/settings/repositories".to_owned(),
         });
         Ok(Items::paged(api, request))
-    }
-}
-
-impl ListSpaceTemplatesArgs {
-    async fn run(self, api: HfApi) -> Result<Vec<SpaceTemplate>> {
-        #[derive(Deserialize)]
-        struct Reply {
-            templates: Vec<SpaceTemplate>,
-        }
-        let reply: Reply = api.send(Request::get("/api/spaces/templates")).await?.json().await?;
-        Ok(reply.templates)
     }
 }
 

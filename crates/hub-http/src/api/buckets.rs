@@ -1,0 +1,461 @@
+//! Buckets: object storage without history.
+//!
+//! Content gets into a bucket through Xet alone; what is here needs none of that.
+
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{HeaderName, Method};
+use hub_types::buckets::{BatchReport, BucketEntry, BucketFile, BucketFileMetadata, BucketId, BucketInfo, BucketUrl};
+use hub_types::{OneOrMany, RepoPath, ValidationError, XetHash};
+use serde_json::{Value, json};
+
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::page::{Items, link};
+use crate::request::Request;
+
+/// The most changes, or paths, of one call.
+const BATCH: usize = 1000;
+
+operation! {
+    impl HfApi, Error;
+
+    /// Makes a bucket.
+    ///
+    /// Endpoint: `POST /api/buckets/{bucket_id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Conflict`] when it is there already, unless `exist_ok`; see [`Error`] for those any call can return.
+    pub fn create_bucket(
+        /// Its id; the namespace `me` is the token's account.
+        bucket_id: BucketId,
+    ) -> CreateBucket(CreateBucketArgs) => BucketUrl {
+        /// Makes it private. By default the owner's own setting decides.
+        private: bool,
+        /// `public` or `private`; excludes `private`.
+        visibility: String,
+        /// The resource group it belongs to.
+        resource_group_id: String,
+        /// Where it is: `us` or `eu`.
+        region: String,
+        /// One that is there already is no error. By default it is.
+        exist_ok: bool,
+    }
+}
+
+impl CreateBucketArgs {
+    async fn run(self, api: HfApi) -> Result<BucketUrl> {
+        let visibility = match (self.private, self.visibility) {
+            (Some(_), Some(visibility)) => {
+                return Err(
+                    ValidationError::new("visibility", visibility, "excludes 'private': give one of them").into(),
+                );
+            }
+            (Some(private), None) => Some(if private { "private" } else { "public" }.to_owned()),
+            (None, visibility) => visibility,
+        };
+        let mut body = json!({});
+        super::set(&mut body, "visibility", visibility);
+        super::set(&mut body, "resourceGroupId", self.resource_group_id);
+        super::set(&mut body, "region", self.region);
+        let path = path(&self.bucket_id);
+        let mut url: BucketUrl = match api.send(Request::post(&path).json(&body)).await {
+            Ok(reply) => reply.json().await?,
+            Err(err) if self.exist_ok == Some(true) => match &err {
+                Error::Conflict(reply) => match reply.body.as_ref().map(|body| serde_json::from_value(body.clone())) {
+                    Some(Ok(url)) => url,
+                    _ => built(&api, &self.bucket_id),
+                },
+                err_ if matches!(err_.status(), Some(401 | 403)) => {
+                    // The token may not make it, but it may be there to be used.
+                    if api.send(Request::get(&path)).await.is_err() {
+                        return Err(err);
+                    }
+                    built(&api, &self.bucket_id)
+                }
+                _ => return Err(err),
+            },
+            Err(err) => return Err(err),
+        };
+        url.url = api.shared.config.endpoint.rewrite(&url.url);
+        Ok(url)
+    }
+}
+
+fn built(api: &HfApi, id: &BucketId) -> BucketUrl {
+    let url = format!("{}/buckets/{}", api.endpoint(), id.as_str());
+    serde_json::from_value(json!({ "url": url, "id": id })).expect("these are the two fields of the type")
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Gives what is known of a bucket.
+    ///
+    /// Endpoint: `GET /api/buckets/{bucket_id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn bucket_info(
+        /// The bucket.
+        bucket_id: BucketId,
+    ) -> GetBucketInfo(BucketInfoArgs) => BucketInfo {}
+}
+
+impl BucketInfoArgs {
+    async fn run(self, api: HfApi) -> Result<BucketInfo> {
+        api.send(Request::get(path(&self.bucket_id))).await?.json().await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists a namespace's buckets.
+    ///
+    /// Endpoint: `GET /api/buckets/{namespace}`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn list_buckets() -> ListBuckets(ListBucketsArgs) => stream BucketInfo {
+        /// Whose. By default the token's account.
+        namespace: String,
+        /// Only those whose name has this in it.
+        search: String,
+    }
+}
+
+impl ListBucketsArgs {
+    async fn run(self, api: HfApi) -> Result<Items<BucketInfo>> {
+        let namespace = self.namespace.as_deref().unwrap_or("me");
+        let path = format!("/api/buckets/{}", super::segment("namespace", namespace)?);
+        Ok(Items::paged(api, Request::get(path).query_opt("search", self.search)))
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a bucket and all that is in it. This cannot be undone.
+    ///
+    /// Endpoint: `DELETE /api/buckets/{bucket_id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`], unless `missing_ok`; see [`Error`] for those any call can return.
+    pub fn delete_bucket(
+        /// The bucket.
+        bucket_id: BucketId,
+    ) -> DeleteBucket(DeleteBucketArgs) => () {
+        /// One that is not there is no error. By default it is.
+        missing_ok: bool,
+    }
+}
+
+impl DeleteBucketArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        super::unless_missing(self.missing_ok, api.send(Request::delete(path(&self.bucket_id))).await)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Moves a bucket: to another name, another account, or both.
+    ///
+    /// Endpoint: `POST /api/repos/move`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn move_bucket(
+        /// Where it is.
+        from_id: BucketId,
+        /// Where it shall be.
+        to_id: BucketId,
+    ) -> MoveBucket(MoveBucketArgs) => () {}
+}
+
+impl MoveBucketArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let body = json!({ "fromRepo": self.from_id, "toRepo": self.to_id, "type": "bucket" });
+        api.send(Request::post("/api/repos/move").json(&body)).await.map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Makes a bucket private or public.
+    ///
+    /// Endpoint: `PUT /api/buckets/{bucket_id}/settings`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn update_bucket_settings(
+        /// The bucket.
+        bucket_id: BucketId,
+        /// Whether it is private.
+        private: bool,
+    ) -> UpdateBucketSettings(UpdateBucketSettingsArgs) => () {}
+}
+
+impl UpdateBucketSettingsArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let request = Request::put(format!("{}/settings", path(&self.bucket_id)));
+        api.send(request.json(&json!({ "private": self.private })))
+            .await
+            .map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists what is in a bucket.
+    ///
+    /// The Hub takes the prefix letter by letter, so that `logs` would give `logs.json` too; what is not `prefix` itself
+    /// or below it is left out here.
+    ///
+    /// Endpoint: `GET /api/buckets/{bucket_id}/tree[/{prefix}]`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn list_bucket_tree(
+        /// The bucket.
+        bucket_id: BucketId,
+    ) -> ListBucketTree(ListBucketTreeArgs) => stream BucketEntry {
+        /// Only this folder, or this file. By default everything.
+        prefix: String,
+        /// Lists folders inside folders. By default the first level only.
+        recursive: bool,
+    }
+}
+
+impl ListBucketTreeArgs {
+    async fn run(self, api: HfApi) -> Result<Items<BucketEntry>> {
+        let mut target = format!("{}/tree", path(&self.bucket_id));
+        let prefix = self
+            .prefix
+            .as_deref()
+            .map(|prefix| prefix.trim_matches('/'))
+            .unwrap_or_default()
+            .to_owned();
+        if !prefix.is_empty() {
+            target = format!("{target}/{}", prefix.parse::<RepoPath>()?.encoded_as_segment());
+        }
+        let request = Request::get(target).query_opt("recursive", self.recursive);
+        Ok(Items::paged_with(api, request, move |url, body| {
+            let entries: Vec<BucketEntry> = crate::request::parse_json(url, body)?;
+            Ok(entries.into_iter().filter(|entry| is_below(entry, &prefix)).collect())
+        }))
+    }
+}
+
+fn is_below(entry: &BucketEntry, prefix: &str) -> bool {
+    let path = match entry {
+        BucketEntry::File(file) => &file.path,
+        BucketEntry::Directory(folder) => &folder.path,
+        _ => return false,
+    };
+    prefix.is_empty()
+        || path
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Tells of files of a bucket by their paths; those that are not there are left out.
+    ///
+    /// Endpoint: `POST /api/buckets/{bucket_id}/paths-info`, 1000 paths a call.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn get_bucket_paths_info(
+        /// The bucket.
+        bucket_id: BucketId,
+        /// The files.
+        paths: OneOrMany<String>,
+    ) -> GetBucketPathsInfo(GetBucketPathsInfoArgs) => Vec<BucketFile> {}
+}
+
+impl GetBucketPathsInfoArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<BucketFile>> {
+        let target = format!("{}/paths-info", path(&self.bucket_id));
+        let mut files = Vec::new();
+        for paths in self.paths.0.chunks(BATCH) {
+            let request = Request::post(&target).json(&json!({ "paths": paths })).retried();
+            let entries: Vec<BucketEntry> = api.send(request).await?.json().await?;
+            files.extend(entries.into_iter().filter_map(|entry| match entry {
+                BucketEntry::File(file) => Some(file),
+                _ => None,
+            }));
+        }
+        Ok(files)
+    }
+}
+
+/// A file that a bucket takes over from another place on the Hub by its content's hash.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct BucketCopy {
+    /// `model`, `dataset`, `space` or `bucket`: what it comes from.
+    pub source_repo_type: String,
+    /// The id of where it comes from.
+    pub source_repo_id: String,
+    /// What its content is called.
+    pub xet_hash: XetHash,
+    /// Where it shall be.
+    pub destination: String,
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Copies files into a bucket by their content's hash, and deletes files from it.
+    ///
+    /// At most 1000 changes go in one call; of more, copies come first. Not transactional: a call that fails does not
+    /// stop those behind it.
+    ///
+    /// Endpoint: `POST /api/buckets/{bucket_id}/batch`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Batch`] with each change that was not made; [`Error::BucketNotFound`]; see [`Error`] for those any call
+    /// can return.
+    pub fn batch_bucket_files(
+        /// The bucket.
+        bucket_id: BucketId,
+    ) -> BatchBucketFiles(BatchBucketFilesArgs) => () {
+        /// Files to take over.
+        copy: OneOrMany<BucketCopy>,
+        /// Paths to delete.
+        delete: OneOrMany<String>,
+    }
+}
+
+impl BatchBucketFilesArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let now = jiff::Timestamp::now().as_millisecond();
+        let mut lines = Vec::new();
+        for copy in self.copy.unwrap_or_default().0 {
+            lines.push(json!({
+                "type": "copyFile",
+                "path": RepoPath::try_from(copy.destination.as_str())?,
+                "xetHash": copy.xet_hash,
+                "mtime": now,
+                "sourceRepoType": copy.source_repo_type,
+                "sourceRepoId": copy.source_repo_id,
+            }));
+        }
+        for path in self.delete.unwrap_or_default().0 {
+            lines.push(json!({ "type": "deleteFile", "path": path }));
+        }
+        let target = format!("{}/batch", path(&self.bucket_id));
+        let mut failed = Vec::new();
+        for lines in lines.chunks(BATCH) {
+            let mut body = Vec::new();
+            for line in lines {
+                body.extend_from_slice(line.to_string().as_bytes());
+                body.push(b'\n');
+            }
+            let request = Request::post(&target)
+                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))
+                .bytes(body)
+                .retried();
+            match api.send(request).await {
+                Ok(reply) => failed.extend(failures(&reply.bytes().await?)),
+                // All of them failed; the body says why.
+                Err(Error::Http(reply)) if reply.status == 422 && reply.body.is_some() => {
+                    let all = reply
+                        .body
+                        .as_ref()
+                        .map(|body| failures(body.to_string().as_bytes()))
+                        .unwrap_or_default();
+                    if all.is_empty() {
+                        return Err(Error::Http(reply));
+                    }
+                    failed.extend(all);
+                }
+                Err(err) => return Err(err),
+            }
+        }
+        if failed.is_empty() {
+            Ok(())
+        } else {
+            Err(Error::Batch { failed })
+        }
+    }
+}
+
+fn failures(body: &[u8]) -> Vec<(String, String)> {
+    let report: Option<BatchReport> = serde_json::from_slice(body).ok();
+    let failed = report.map(|report| report.failed).unwrap_or_default();
+    failed
+        .into_iter()
+        .map(|failure| (failure.path, failure.error))
+        .collect()
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Tells what is known of a bucket's file without reading it.
+    ///
+    /// Endpoint: `HEAD /buckets/{bucket_id}/resolve/{remote_path}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`], [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
+    pub fn get_bucket_file_metadata(
+        /// The bucket.
+        bucket_id: BucketId,
+        /// The file.
+        remote_path: RepoPath,
+    ) -> GetBucketFileMetadata(GetBucketFileMetadataArgs) => BucketFileMetadata {}
+}
+
+impl GetBucketFileMetadataArgs {
+    async fn run(self, api: HfApi) -> Result<BucketFileMetadata> {
+        let target = format!(
+            "/buckets/{}/resolve/{}",
+            self.bucket_id,
+            self.remote_path.encoded_as_segment()
+        );
+        let request = Request::new(Method::HEAD, target)
+            .header(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+            .within_hub()
+            .retried();
+        let reply = api.send(request).await?;
+        let missing = |what: &str| Error::malformed(reply.url(), format!("no {what}: not a file of a bucket"));
+        let number = |name: &HeaderName| reply.header(name.as_str()).and_then(|text| text.parse::<u64>().ok());
+        let linked = HeaderName::from_static("x-linked-size");
+        let size = number(&linked)
+            .or_else(|| number(&http::header::CONTENT_LENGTH).filter(|_| !reply.status().is_redirection()))
+            .ok_or_else(|| missing("size"))?;
+        let xet_hash = reply
+            .header("x-xet-hash")
+            .and_then(|hash| hash.parse().ok())
+            .ok_or_else(|| missing("X-Xet-Hash"))?;
+        let route = link(reply.headers(), "xet-auth")
+            .or_else(|| reply.header("x-xet-refresh-route").map(str::to_owned))
+            .ok_or_else(|| missing("refresh route"))?;
+        let metadata: Value = json!({
+            "size": size,
+            "xet_hash": XetHash::to_string(&xet_hash),
+            "refresh_route": api.shared.config.endpoint.rewrite(&route),
+        });
+        Ok(serde_json::from_value(metadata).expect("these are the three fields of the type"))
+    }
+}
+
+fn path(id: &BucketId) -> String {
+    format!("/api/buckets/{id}")
+}

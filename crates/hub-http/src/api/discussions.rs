@@ -1,0 +1,460 @@
+//! Discussions and pull requests.
+//!
+//! A pull request is a discussion whose changes stand on the ref `refs/pr/<num>`; both share their numbers.
+
+use hub_types::discussions::{
+    Discussion, DiscussionDetails, DiscussionEvent, DiscussionStatus, DiscussionStatusFilter, DiscussionTypeFilter,
+};
+use hub_types::{RepoId, RepoType, ValidationError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::page::Items;
+use crate::request::Request;
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists discussions and pull requests of a repo, newest first.
+    ///
+    /// Pages are requested as the stream is read. Merged and draft ones cannot be asked for: they come where no status
+    /// is given, and are to be told apart by [`Discussion::status`].
+    ///
+    /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/discussions`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RepoNotFound`]; see [`Error`] for those any call can return.
+    pub fn get_repo_discussions(
+        /// The repo.
+        repo_id: RepoId,
+    ) -> GetRepoDiscussions(GetRepoDiscussionsArgs) => stream Discussion {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+        /// Only those opened by this account.
+        author: String,
+        /// Only discussions, or only pull requests. By default both.
+        discussion_type: DiscussionTypeFilter,
+        /// Only open or only closed ones. By default all.
+        discussion_status: DiscussionStatusFilter,
+    }
+}
+
+impl GetRepoDiscussionsArgs {
+    async fn run(self, api: HfApi) -> Result<Items<Discussion>> {
+        let repo = discussed(self.repo_id, self.repo_type)?;
+        let mut request =
+            Request::get(format!("/api/{}/discussions", repo.api_path())).query_opt("author", self.author);
+        if let Some(kind) = self.discussion_type {
+            request = request.query_opt("type", Some(kind).filter(|kind| *kind != DiscussionTypeFilter::All));
+        }
+        if let Some(status) = self.discussion_status {
+            request = request.query_opt(
+                "status",
+                Some(status).filter(|status| *status != DiscussionStatusFilter::All),
+            );
+        }
+        Ok(Items::numbered(api, request, "p", |page: Page| {
+            let more = page.start + (page.discussions.len() as u64) < page.count;
+            (page.discussions, more)
+        }))
+    }
+}
+
+/// A page of the listing.
+#[derive(Deserialize)]
+struct Page {
+    discussions: Vec<Discussion>,
+    #[serde(default)]
+    count: u64,
+    #[serde(default)]
+    start: u64,
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Gives a discussion or pull request with all that happened in it, and a pull request's diff.
+    ///
+    /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}?diff=1`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] with status 404 when there is none of this number; see [`Error`] for those any call can return.
+    pub fn get_discussion_details(
+        /// The repo.
+        repo_id: RepoId,
+        /// Its number, 1 or more.
+        discussion_num: u64,
+    ) -> GetDiscussionDetails(GetDiscussionDetailsArgs) => DiscussionDetails {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+    }
+}
+
+impl GetDiscussionDetailsArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionDetails> {
+        let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
+        api.send(Request::get(path).query("diff", "1")).await?.json().await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Opens a discussion, or with [`pull_request`](CreateDiscussion::pull_request) a pull request without changes yet.
+    ///
+    /// To open a pull request together with its changes, commit with `create_pr`.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions`, then the details as
+    /// [`HfApi::get_discussion_details`] gives them.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a title of less than 3 or more than 200 characters; [`Error::RepoNotFound`]; see
+    /// [`Error`] for those any call can return.
+    pub fn create_discussion(
+        /// The repo.
+        repo_id: RepoId,
+        /// Its title, 3 to 200 characters; blanks at the ends are dropped.
+        title: String,
+    ) -> CreateDiscussion(CreateDiscussionArgs) => DiscussionDetails {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+        /// The first comment, in Markdown. By default one sentence that names this library.
+        description: String,
+        /// Opens a pull request, as a draft. By default a discussion.
+        pull_request: bool,
+    }
+}
+
+impl CreateDiscussionArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionDetails> {
+        let repo = discussed(self.repo_id, self.repo_type)?;
+        let title = checked_title(&self.title)?;
+        let pull_request = self.pull_request.unwrap_or(false);
+        let description = match self.description.as_deref().map(str::trim) {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => {
+                let what = if pull_request { "Pull Request" } else { "Discussion" };
+                format!("{what} opened with the [hub-http](https://docs.rs/hub-http) Rust library")
+            }
+        };
+        #[derive(Deserialize)]
+        struct Created {
+            num: u64,
+        }
+        let base = format!("/api/{}/discussions", repo.api_path());
+        let body = json!({ "title": title, "description": description, "pullRequest": pull_request });
+        let created: Created = api.send(Request::post(&base).json(&body)).await?.json().await?;
+        api.send(Request::get(format!("{base}/{}", created.num)).query("diff", "1"))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Opens a pull request without changes yet, as a draft. Commit to its ref, `refs/pr/<num>`, to fill it.
+    ///
+    /// The same as [`HfApi::create_discussion`] with `pull_request`.
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::create_discussion`].
+    pub fn create_pull_request(
+        /// The repo.
+        repo_id: RepoId,
+        /// Its title, 3 to 200 characters; blanks at the ends are dropped.
+        title: String,
+    ) -> CreatePullRequest(CreatePullRequestArgs) => DiscussionDetails {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+        /// The first comment, in Markdown. By default one sentence that names this library.
+        description: String,
+    }
+}
+
+impl CreatePullRequestArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionDetails> {
+        let Self {
+            repo_id,
+            title,
+            repo_type,
+            description,
+        } = self;
+        CreateDiscussionArgs {
+            repo_id,
+            title,
+            repo_type,
+            description,
+            pull_request: Some(true),
+        }
+        .run(api)
+        .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Writes a comment.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn comment_discussion(
+        /// The repo.
+        repo_id: RepoId,
+        /// The discussion's number, 1 or more.
+        discussion_num: u64,
+        /// The comment, in Markdown.
+        comment: String,
+    ) -> CommentDiscussion(CommentDiscussionArgs) => DiscussionEvent {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+    }
+}
+
+impl CommentDiscussionArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
+        let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
+        let request = Request::post(format!("{path}/comment")).json(&json!({ "comment": self.comment }));
+        event(&api, request, "newMessage").await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Changes a comment's text.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment/{comment_id}/edit`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn edit_discussion_comment(
+        /// The repo.
+        repo_id: RepoId,
+        /// The discussion's number, 1 or more.
+        discussion_num: u64,
+        /// The comment's id: that of its event.
+        comment_id: String,
+        /// The new text, in Markdown.
+        new_content: String,
+    ) -> EditDiscussionComment(EditDiscussionCommentArgs) => DiscussionEvent {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+    }
+}
+
+impl EditDiscussionCommentArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
+        let path = comment_path(self.repo_id, self.repo_type, self.discussion_num, &self.comment_id)?;
+        let request = Request::post(format!("{path}/edit")).json(&json!({ "content": self.new_content }));
+        event(&api, request, "updatedComment").await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Hides a comment. This cannot be undone: its text is no longer served.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment/{comment_id}/hide`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn hide_discussion_comment(
+        /// The repo.
+        repo_id: RepoId,
+        /// The discussion's number, 1 or more.
+        discussion_num: u64,
+        /// The comment's id: that of its event.
+        comment_id: String,
+    ) -> HideDiscussionComment(HideDiscussionCommentArgs) => DiscussionEvent {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+    }
+}
+
+impl HideDiscussionCommentArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
+        let path = comment_path(self.repo_id, self.repo_type, self.discussion_num, &self.comment_id)?;
+        event(&api, Request::post(format!("{path}/hide")), "updatedComment").await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Changes a discussion's title.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/title`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a title of less than 3 or more than 200 characters; see [`Error`] for those any call can
+    /// return.
+    pub fn rename_discussion(
+        /// The repo.
+        repo_id: RepoId,
+        /// The discussion's number, 1 or more.
+        discussion_num: u64,
+        /// The new title, 3 to 200 characters.
+        new_title: String,
+    ) -> RenameDiscussion(RenameDiscussionArgs) => DiscussionEvent {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+    }
+}
+
+impl RenameDiscussionArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
+        let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
+        let title = checked_title(&self.new_title)?;
+        event(
+            &api,
+            Request::post(format!("{path}/title")).json(&json!({ "title": title })),
+            "newTitle",
+        )
+        .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Opens or closes a discussion or pull request. A draft must be opened before it can be merged.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/status`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for any status but open and closed; see [`Error`] for those any call can return.
+    pub fn change_discussion_status(
+        /// The repo.
+        repo_id: RepoId,
+        /// The discussion's number, 1 or more.
+        discussion_num: u64,
+        /// Open or closed.
+        new_status: DiscussionStatus,
+    ) -> ChangeDiscussionStatus(ChangeDiscussionStatusArgs) => DiscussionEvent {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+        /// A comment to write along with it.
+        comment: String,
+    }
+}
+
+impl ChangeDiscussionStatusArgs {
+    async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
+        let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
+        if !matches!(self.new_status, DiscussionStatus::Open | DiscussionStatus::Closed) {
+            let rule = "must be 'open' or 'closed'; merging is an operation of its own";
+            return Err(ValidationError::new("status", self.new_status.as_str(), rule).into());
+        }
+        let mut body = json!({ "status": self.new_status });
+        if let Some(comment) = said(self.comment) {
+            body["comment"] = comment.into();
+        }
+        event(&api, Request::post(format!("{path}/status")).json(&body), "newStatus").await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Merges a pull request into the branch it was opened against.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/merge`
+    ///
+    /// # Errors
+    ///
+    /// What the Hub refuses (a draft, conflicts, no write access); see [`Error`] for those any call can return.
+    pub fn merge_pull_request(
+        /// The repo.
+        repo_id: RepoId,
+        /// The pull request's number, 1 or more.
+        discussion_num: u64,
+    ) -> MergePullRequest(MergePullRequestArgs) => () {
+        /// What the repo holds, where the id does not say. By default a model.
+        repo_type: RepoType,
+        /// A comment to write along with it.
+        comment: String,
+    }
+}
+
+impl MergePullRequestArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
+        let mut request = Request::post(format!("{path}/merge"));
+        if let Some(comment) = said(self.comment) {
+            request = request.json(&json!({ "comment": comment }));
+        }
+        api.send(request).await.map(drop)
+    }
+}
+
+/// The repo with its type, which must be one that has discussions.
+fn discussed(repo_id: RepoId, repo_type: Option<RepoType>) -> Result<RepoId> {
+    let repo = repo_id.typed(repo_type);
+    if repo.repo_type() == RepoType::Kernel {
+        return Err(ValidationError::new("repo type", "kernel", "kernels have no discussions on the Hub").into());
+    }
+    Ok(repo)
+}
+
+fn path(repo_id: RepoId, repo_type: Option<RepoType>, num: u64) -> Result<String> {
+    if num == 0 {
+        return Err(ValidationError::new("discussion_num", "0", "must be 1 or more").into());
+    }
+    Ok(format!(
+        "/api/{}/discussions/{num}",
+        discussed(repo_id, repo_type)?.api_path()
+    ))
+}
+
+fn comment_path(repo_id: RepoId, repo_type: Option<RepoType>, num: u64, comment_id: &str) -> Result<String> {
+    // As the Python client does: the Hub knows its ids in lower case only.
+    let id = super::segment("comment_id", &comment_id.to_lowercase())?;
+    Ok(format!("{}/comment/{id}", path(repo_id, repo_type, num)?))
+}
+
+fn checked_title(title: &str) -> Result<String> {
+    let title = title.trim();
+    if (3..=200).contains(&title.chars().count()) {
+        Ok(title.to_owned())
+    } else {
+        Err(ValidationError::new("title", title, "must have 3 to 200 characters").into())
+    }
+}
+
+/// A comment that says something.
+fn said(comment: Option<String>) -> Option<String> {
+    comment
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
+}
+
+/// Sends, and reads the event that the reply has under `key`.
+async fn event(api: &HfApi, request: Request, key: &str) -> Result<DiscussionEvent> {
+    let reply = api.send(request).await?;
+    let url = reply.url().to_owned();
+    let mut body: Value = reply.json().await?;
+    let event = body.get_mut(key).map(Value::take).unwrap_or_default();
+    serde_json::from_value(event).map_err(|err| Error::MalformedReply {
+        url: crate::error::without_query(&url),
+        problem: format!("no event under '{key}'"),
+        source: Some(err.into()),
+    })
+}

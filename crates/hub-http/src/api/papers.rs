@@ -1,0 +1,151 @@
+//! Papers.
+
+use hub_types::ValidationError;
+use hub_types::papers::PaperInfo;
+
+use crate::auth::TokenChoice;
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::request::Request;
+
+operation! {
+    impl HfApi, Error;
+
+    /// Searches papers.
+    ///
+    /// Endpoint: `GET /api/papers/search`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn list_papers() -> ListPapers(ListPapersArgs) => Vec<PaperInfo> {
+        /// What is looked for.
+        query: String,
+        /// At most this many.
+        limit: u64,
+    }
+}
+
+impl ListPapersArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<PaperInfo>> {
+        let request = Request::get("/api/papers/search")
+            .query_opt("q", self.query)
+            .query_opt("limit", self.limit);
+        let mut papers: Vec<PaperInfo> = api.send(request).await?.json().await?;
+        truncate(&mut papers, self.limit);
+        Ok(papers)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Gives what is known of a paper. No token is sent.
+    ///
+    /// Endpoint: `GET /api/papers/{id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
+    pub fn paper_info(
+        /// Its arXiv id.
+        id: String,
+    ) -> GetPaperInfo(PaperInfoArgs) => PaperInfo {}
+}
+
+impl PaperInfoArgs {
+    async fn run(self, api: HfApi) -> Result<PaperInfo> {
+        let path = format!("/api/papers/{}", super::segment("paper id", &self.id)?);
+        api.with_token(TokenChoice::None)
+            .send(Request::get(path))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Gives a paper's text as Markdown. No token is sent.
+    ///
+    /// Endpoint: `GET /papers/{id}.md`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
+    pub fn read_paper(
+        /// Its arXiv id.
+        id: String,
+    ) -> ReadPaper(ReadPaperArgs) => String {}
+}
+
+impl ReadPaperArgs {
+    async fn run(self, api: HfApi) -> Result<String> {
+        let path = format!("/papers/{}.md", super::segment("paper id", &self.id)?);
+        api.with_token(TokenChoice::None)
+            .send(Request::get(path))
+            .await?
+            .text()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the papers of a day, week or month.
+    ///
+    /// Endpoint: `GET /api/daily_papers`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when more than one of `date`, `week` and `month` is given, [`Error::BadRequest`] for what is
+    /// no date; see [`Error`] for those any call can return.
+    pub fn list_daily_papers() -> ListDailyPapers(ListDailyPapersArgs) => Vec<PaperInfo> {
+        /// Of this day: `2026-03-04`. By default the latest.
+        date: String,
+        /// Of this week: `2026-W10`.
+        week: String,
+        /// Of this month: `2026-03`.
+        month: String,
+        /// Only those that this account submitted.
+        submitter: String,
+        /// What comes first: `publishedAt` or `trending`.
+        sort: String,
+        /// Which page, the first being 0.
+        p: u64,
+        /// At most this many. By default 50.
+        limit: u64,
+    }
+}
+
+impl ListDailyPapersArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<PaperInfo>> {
+        let spans: Vec<&String> = [&self.date, &self.week, &self.month].into_iter().flatten().collect();
+        if let [first, second, ..] = spans[..] {
+            let rule = "give at most one of date, week and month";
+            return Err(ValidationError::new("daily papers", format!("{first}, {second}"), rule).into());
+        }
+        let request = Request::get("/api/daily_papers")
+            .query_opt("date", self.date)
+            .query_opt("week", self.week)
+            .query_opt("month", self.month)
+            .query_opt("submitter", self.submitter)
+            .query_opt("sort", self.sort)
+            .query_opt("p", self.p)
+            .query_opt("limit", self.limit);
+        let mut papers: Vec<PaperInfo> = api.send(request).await?.json().await?;
+        truncate(&mut papers, self.limit);
+        Ok(papers)
+    }
+}
+
+fn truncate(papers: &mut Vec<PaperInfo>, limit: Option<u64>) {
+    papers.truncate(
+        limit
+            .and_then(|limit| usize::try_from(limit).ok())
+            .unwrap_or(usize::MAX),
+    );
+}

@@ -1,0 +1,583 @@
+//! Spaces: what they run on, secrets and variables, volumes, logs.
+
+use hub_types::jobs::HardwareInfo;
+use hub_types::spaces::{
+    SpaceHardware, SpaceRuntime, SpaceSearchResult, SpaceSecrets, SpaceTemplate, SpaceVariables, Volume, ZeroGpuQuota,
+};
+use hub_types::{OneOrMany, RepoId, RepoType, ValidationError};
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::events::{Events, Follow, LogLine};
+use crate::operation;
+use crate::page::Items;
+use crate::request::Request;
+
+/// Declares an operation on one Space that has no argument but its id and gives its runtime.
+macro_rules! runtime_operation {
+    ($($(#[$meta:meta])* $name:ident $op:ident $args:ident $method:ident $path:literal $(json $body:tt)?;)+) => { $(
+        operation! {
+            impl HfApi, Error;
+
+            $(#[$meta])*
+            ///
+            /// # Errors
+            ///
+            /// [`Error::RepoNotFound`], [`Error::Forbidden`] for who is not its owner, [`Error::BadRequest`] for a static
+            /// Space; see [`Error`] for those any call can return.
+            pub fn $name(
+                /// The Space.
+                repo_id: RepoId,
+            ) -> $op($args) => SpaceRuntime {}
+        }
+
+        impl $args {
+            async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
+                let request = Request::$method(path(&self.repo_id, $path))$(.json(&json!($body)))?;
+                api.send(request).await?.json().await
+            }
+        }
+    )+ };
+}
+
+runtime_operation! {
+    /// Tells how a Space runs.
+    ///
+    /// Endpoint: `GET /api/spaces/{repo_id}/runtime`
+    get_space_runtime GetSpaceRuntime GetSpaceRuntimeArgs get "runtime";
+
+    /// Pauses a Space: it costs nothing until it is restarted, and only its owner can do that.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/pause`
+    pause_space PauseSpace PauseSpaceArgs post "pause";
+
+    /// Switches a Space's development mode on.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/dev-mode`
+    enable_space_dev_mode EnableSpaceDevMode EnableSpaceDevModeArgs post "dev-mode" json { "enabled": true };
+
+    /// Switches a Space's development mode off.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/dev-mode`
+    disable_space_dev_mode DisableSpaceDevMode DisableSpaceDevModeArgs post "dev-mode" json { "enabled": false };
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Restarts a Space, also a paused one.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/restart`
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::pause_space`].
+    pub fn restart_space(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> RestartSpace(RestartSpaceArgs) => SpaceRuntime {
+        /// Builds it anew, from nothing cached. By default its last build is used.
+        factory_reboot: bool,
+    }
+}
+
+impl RestartSpaceArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
+        let factory = self.factory_reboot.filter(|factory| *factory);
+        api.send(Request::post(path(&self.repo_id, "restart")).query_opt("factory", factory))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Asks for other hardware. The Space restarts on it when it is there.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/hardware`
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::pause_space`]; [`Error::Http`] with status 402 where the plan does not cover it.
+    pub fn request_space_hardware(
+        /// The Space.
+        repo_id: RepoId,
+        /// What to run on. [`HfApi::list_spaces_hardware`] has the Hub's own list.
+        hardware: SpaceHardware,
+    ) -> RequestSpaceHardware(RequestSpaceHardwareArgs) => SpaceRuntime {
+        /// Seconds without a visit after which it sleeps, -1 for never. By default as the hardware has it.
+        sleep_time: i64,
+    }
+}
+
+impl RequestSpaceHardwareArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
+        let mut body = json!({ "flavor": self.hardware });
+        if let Some(seconds) = self.sleep_time {
+            body["sleepTimeSeconds"] = checked_sleep_time(seconds)?.into();
+        }
+        api.send(Request::post(path(&self.repo_id, "hardware")).json(&body))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Sets after how long without a visit a Space sleeps. On `cpu-basic` that is fixed at 48 hours.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/sleeptime`
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::pause_space`]; [`Error::Invalid`] for less than -1.
+    pub fn set_space_sleep_time(
+        /// The Space.
+        repo_id: RepoId,
+        /// Seconds, or -1 for never.
+        sleep_time: i64,
+    ) -> SetSpaceSleepTime(SetSpaceSleepTimeArgs) => SpaceRuntime {}
+}
+
+impl SetSpaceSleepTimeArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
+        let body = json!({ "seconds": checked_sleep_time(self.sleep_time)? });
+        api.send(Request::post(path(&self.repo_id, "sleeptime")).json(&body))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Waits until a Space is neither being built nor starting, and tells how it runs then: well, or with an error.
+    ///
+    /// Endpoint: `GET /api/spaces/{repo_id}/runtime`, again and again.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WaitedTooLong`] after `timeout`; see [`Error`] for those any call can return.
+    pub fn wait_for_space(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> WaitForSpace(WaitForSpaceArgs) => SpaceRuntime {
+        /// Seconds after which to give up. By default never.
+        timeout: f64,
+        /// Seconds between two questions, more than 0. By default 1.
+        poll_interval: f64,
+    }
+}
+
+impl WaitForSpaceArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
+        let clock = super::Polling::new(self.timeout, self.poll_interval)?;
+        loop {
+            let runtime: SpaceRuntime = api
+                .send(Request::get(path(&self.repo_id, "runtime")))
+                .await?
+                .json()
+                .await?;
+            if !runtime.stage.is_intermediate() {
+                return Ok(runtime);
+            }
+            clock
+                .pause(|| format!("{} is still {}", self.repo_id.id(), runtime.stage))
+                .await?;
+        }
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists a Space's secrets: names and descriptions, never values.
+    ///
+    /// Endpoint: `GET /api/spaces/{repo_id}/secrets`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn get_space_secrets(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> GetSpaceSecrets(GetSpaceSecretsArgs) => SpaceSecrets {}
+}
+
+impl GetSpaceSecretsArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceSecrets> {
+        api.send(Request::get(path(&self.repo_id, "secrets")))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Adds or changes a secret of a Space. The Space restarts.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/secrets`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn add_space_secret(
+        /// The Space.
+        repo_id: RepoId,
+        /// The secret's name.
+        key: String,
+        /// Its value.
+        value: String,
+    ) -> AddSpaceSecret(AddSpaceSecretArgs) => () {
+        /// What it is for.
+        description: String,
+    }
+}
+
+impl AddSpaceSecretArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let body = pair(&self.key, &self.value, self.description.as_deref())?;
+        api.send(Request::post(path(&self.repo_id, "secrets")).json(&body))
+            .await
+            .map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a secret of a Space; one that is not there is no error.
+    ///
+    /// Endpoint: `DELETE /api/spaces/{repo_id}/secrets`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn delete_space_secret(
+        /// The Space.
+        repo_id: RepoId,
+        /// The secret's name.
+        key: String,
+    ) -> DeleteSpaceSecret(DeleteSpaceSecretArgs) => () {}
+}
+
+impl DeleteSpaceSecretArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let request = Request::delete(path(&self.repo_id, "secrets")).json(&json!({ "key": checked_key(&self.key)? }));
+        api.send(request).await.map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists a Space's variables with their values, which everybody may read.
+    ///
+    /// Endpoint: `GET /api/spaces/{repo_id}/variables`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn get_space_variables(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> GetSpaceVariables(GetSpaceVariablesArgs) => SpaceVariables {}
+}
+
+impl GetSpaceVariablesArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceVariables> {
+        api.send(Request::get(path(&self.repo_id, "variables")))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Adds or changes a variable of a Space and gives all of them. The Space restarts.
+    ///
+    /// Endpoint: `POST /api/spaces/{repo_id}/variables`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn add_space_variable(
+        /// The Space.
+        repo_id: RepoId,
+        /// The variable's name.
+        key: String,
+        /// Its value, for everybody to read.
+        value: String,
+    ) -> AddSpaceVariable(AddSpaceVariableArgs) => SpaceVariables {
+        /// What it is for.
+        description: String,
+    }
+}
+
+impl AddSpaceVariableArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceVariables> {
+        let body = pair(&self.key, &self.value, self.description.as_deref())?;
+        api.send(Request::post(path(&self.repo_id, "variables")).json(&body))
+            .await?
+            .json()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a variable of a Space and gives those that are left.
+    ///
+    /// Endpoint: `DELETE /api/spaces/{repo_id}/variables`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn delete_space_variable(
+        /// The Space.
+        repo_id: RepoId,
+        /// The variable's name.
+        key: String,
+    ) -> DeleteSpaceVariable(DeleteSpaceVariableArgs) => SpaceVariables {}
+}
+
+impl DeleteSpaceVariableArgs {
+    async fn run(self, api: HfApi) -> Result<SpaceVariables> {
+        let request =
+            Request::delete(path(&self.repo_id, "variables")).json(&json!({ "key": checked_key(&self.key)? }));
+        api.send(request).await?.json().await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Sets what is mounted into a Space: the whole list, not an addition to it.
+    ///
+    /// Endpoint: `PUT /api/spaces/{repo_id}/volumes`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn set_space_volumes(
+        /// The Space.
+        repo_id: RepoId,
+        /// What is mounted.
+        volumes: OneOrMany<Volume>,
+    ) -> SetSpaceVolumes(SetSpaceVolumesArgs) => () {}
+}
+
+impl SetSpaceVolumesArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        super::checked_volumes(&self.volumes.0)?;
+        api.send(Request::put(path(&self.repo_id, "volumes")).json(&json!({ "volumes": self.volumes })))
+            .await
+            .map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Unmounts everything from a Space.
+    ///
+    /// Endpoint: `DELETE /api/spaces/{repo_id}/volumes`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::BadRequest`] when nothing is mounted; see [`Error`] for those any call can return.
+    pub fn delete_space_volumes(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> DeleteSpaceVolumes(DeleteSpaceVolumesArgs) => () {}
+}
+
+impl DeleteSpaceVolumesArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        api.send(Request::delete(path(&self.repo_id, "volumes")))
+            .await
+            .map(drop)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Streams what a Space writes: its run's log, or with [`build`](FetchSpaceLogs::build) its build's.
+    ///
+    /// Without [`follow`](FetchSpaceLogs::follow) the stream ends with what is there now. With it, it goes on as the
+    /// Space does; when the connection drops it is made again, and what was seen is not given twice.
+    ///
+    /// Endpoint: `GET /api/spaces/{repo_id}/logs/{run|build}` (server-sent events)
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RepoNotFound`]; see [`Error`] for those any call can return.
+    pub fn fetch_space_logs(
+        /// The Space.
+        repo_id: RepoId,
+    ) -> FetchSpaceLogs(FetchSpaceLogsArgs) => stream String {
+        /// The build's log. By default the run's.
+        build: bool,
+        /// Goes on as new lines come. By default the stream ends with what is there.
+        follow: bool,
+    }
+}
+
+impl FetchSpaceLogsArgs {
+    async fn run(self, api: HfApi) -> Result<Items<String>> {
+        let which = if self.build.unwrap_or(false) { "build" } else { "run" };
+        let follow = if self.follow.unwrap_or(false) {
+            Follow::UntilClosed
+        } else {
+            Follow::No
+        };
+        let events = Events::new(api, path(&self.repo_id, &format!("logs/{which}")), follow);
+        Ok(events.into_items(|event| serde_json::from_value::<LogLine>(event).ok().map(|line| line.data)))
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the hardware that Spaces can run on.
+    ///
+    /// Endpoint: `GET /api/spaces/hardware`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn list_spaces_hardware() -> ListSpacesHardware(ListSpacesHardwareArgs) => Vec<HardwareInfo> {}
+}
+
+impl ListSpacesHardwareArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<HardwareInfo>> {
+        api.send(Request::get("/api/spaces/hardware")).await?.json().await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the Spaces that new ones can be made from.
+    ///
+    /// Endpoint: `GET /api/spaces/templates`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn list_space_templates() -> ListSpaceTemplates(ListSpaceTemplatesArgs) => Vec<SpaceTemplate> {}
+}
+
+impl ListSpaceTemplatesArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<SpaceTemplate>> {
+        #[derive(Deserialize)]
+        struct Templates {
+            templates: Vec<SpaceTemplate>,
+        }
+        let reply: Templates = api.send(Request::get("/api/spaces/templates")).await?.json().await?;
+        Ok(reply.templates)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Tells what is left of the account's shared GPU time.
+    ///
+    /// Endpoint: `GET /api/spaces/zero-gpu/quota`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::TokenNotFound`] without a token; see [`Error`] for those any call can return.
+    pub fn get_zero_gpu_quota() -> GetZeroGpuQuota(GetZeroGpuQuotaArgs) => ZeroGpuQuota {}
+}
+
+impl GetZeroGpuQuotaArgs {
+    async fn run(self, api: HfApi) -> Result<ZeroGpuQuota> {
+        match api.send(Request::get("/api/spaces/zero-gpu/quota")).await {
+            Ok(reply) => reply.json().await,
+            // The address looks like a repo's, so the table would call this a missing repo.
+            Err(err) if err.status() == Some(401) => Err(Error::TokenNotFound),
+            Err(err) => Err(err),
+        }
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Searches Spaces by meaning. One word is looked up as text.
+    ///
+    /// Endpoint: `GET /api/spaces/semantic-search`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn search_spaces(
+        /// What is looked for, in words.
+        query: String,
+    ) -> SearchSpaces(SearchSpacesArgs) => Vec<SpaceSearchResult> {
+        /// Only with these tags.
+        filter: OneOrMany<String>,
+        /// Only of these kinds: `gradio`, `docker`, `static`.
+        sdk: OneOrMany<String>,
+        /// Also those that do not run. By default only those that do.
+        include_non_running: bool,
+    }
+}
+
+impl SearchSpacesArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<SpaceSearchResult>> {
+        let mut request = Request::get("/api/spaces/semantic-search").query("q", self.query);
+        for tag in self.filter.unwrap_or_default().0 {
+            request = request.query("filter", tag);
+        }
+        for sdk in self.sdk.unwrap_or_default().0 {
+            request = request.query("sdk", sdk);
+        }
+        let non_running = self.include_non_running.filter(|include| *include);
+        api.send(request.query_opt("includeNonRunning", non_running))
+            .await?
+            .json()
+            .await
+    }
+}
+
+fn path(repo_id: &RepoId, rest: &str) -> String {
+    format!("/api/{}/{rest}", repo_id.clone().with_type(RepoType::Space).api_path())
+}
+
+fn checked_sleep_time(seconds: i64) -> Result<i64> {
+    if seconds < -1 {
+        return Err(ValidationError::new("sleep_time", seconds.to_string(), "must be -1 (never) or more").into());
+    }
+    Ok(seconds)
+}
+
+fn checked_key(key: &str) -> Result<&str> {
+    if key.trim().is_empty() || key.chars().any(char::is_control) {
+        return Err(ValidationError::new("key", key, "must be a name without control characters").into());
+    }
+    Ok(key)
+}
+
+fn pair(key: &str, value: &str, description: Option<&str>) -> Result<serde_json::Value> {
+    let mut body = json!({ "key": checked_key(key)?, "value": value });
+    if let Some(description) = description {
+        body["description"] = description.into();
+    }
+    Ok(body)
+}

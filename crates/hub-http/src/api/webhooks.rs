@@ -1,0 +1,247 @@
+//! Webhooks: who is told of changes.
+
+use std::collections::BTreeMap;
+
+use hub_types::webhooks::{WatchedItem, Webhook, WebhookDomain};
+use hub_types::{OneOrMany, ValidationError};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::request::Request;
+
+const BASE: &str = "/api/settings/webhooks";
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists the account's webhooks.
+    ///
+    /// Endpoint: `GET /api/settings/webhooks`
+    ///
+    /// # Errors
+    ///
+    /// See [`Error`] for those any call can return.
+    pub fn list_webhooks() -> ListWebhooks(ListWebhooksArgs) => Vec<Webhook> {}
+}
+
+impl ListWebhooksArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<Webhook>> {
+        api.send(Request::get(BASE)).await?.json().await
+    }
+}
+
+/// Declares an operation on one webhook that has no argument but its id and gives the webhook.
+macro_rules! webhook_operation {
+    ($($(#[$meta:meta])* $name:ident $op:ident $args:ident $method:ident $rest:literal;)+) => { $(
+        operation! {
+            impl HfApi, Error;
+
+            $(#[$meta])*
+            ///
+            /// # Errors
+            ///
+            /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
+            pub fn $name(
+                /// Its id.
+                webhook_id: String,
+            ) -> $op($args) => Webhook {}
+        }
+
+        impl $args {
+            async fn run(self, api: HfApi) -> Result<Webhook> {
+                send(&api, Request::$method(format!("{}{}", path(&self.webhook_id)?, $rest))).await
+            }
+        }
+    )+ };
+}
+
+webhook_operation! {
+    /// Gives a webhook.
+    ///
+    /// Endpoint: `GET /api/settings/webhooks/{webhook_id}`
+    get_webhook GetWebhook GetWebhookArgs get "";
+
+    /// Switches a webhook on.
+    ///
+    /// Endpoint: `POST /api/settings/webhooks/{webhook_id}/enable`
+    enable_webhook EnableWebhook EnableWebhookArgs post "/enable";
+
+    /// Switches a webhook off.
+    ///
+    /// Endpoint: `POST /api/settings/webhooks/{webhook_id}/disable`
+    disable_webhook DisableWebhook DisableWebhookArgs post "/disable";
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Makes a webhook: an address that is told of changes, or a job that is run at each.
+    ///
+    /// Endpoint: `POST /api/settings/webhooks`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] unless exactly one of `url` and `job_id` is given; see [`Error`] for those any call can
+    /// return.
+    pub fn create_webhook(
+        /// What it watches.
+        watched: OneOrMany<WatchedItem>,
+    ) -> CreateWebhook(CreateWebhookArgs) => Webhook {
+        /// Where the news go.
+        url: String,
+        /// The job that is run.
+        job_id: String,
+        /// Of which kinds of change it is told. By default of repositories and discussions.
+        domains: OneOrMany<WebhookDomain>,
+        /// What is sent along in `X-Webhook-Secret`.
+        secret: String,
+        /// Secrets of the job's runs; only with `job_id`.
+        secrets: Secrets,
+    }
+}
+
+impl CreateWebhookArgs {
+    async fn run(self, api: HfApi) -> Result<Webhook> {
+        if self.url.is_some() == self.job_id.is_some() {
+            return Err(ValidationError::new("webhook", "url, job_id", "give exactly one of url and job_id").into());
+        }
+        let domains = self.domains.map_or_else(
+            || vec![WebhookDomain::Repo, WebhookDomain::Discussion],
+            |domains| domains.0,
+        );
+        let mut body = json!({ "watched": self.watched, "domains": domains });
+        target(&mut body, self.url, self.job_id, self.secret, self.secrets)?;
+        send(&api, Request::post(BASE).json(&body)).await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Changes a webhook; what is not given stays.
+    ///
+    /// The Hub takes the list of what is watched as a whole, so it must be given. (The Python client lets it be left
+    /// out, which clears it.)
+    ///
+    /// Endpoint: `POST /api/settings/webhooks/{webhook_id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when both `url` and `job_id` are given; see [`Error`] for those any call can return.
+    pub fn update_webhook(
+        /// Its id.
+        webhook_id: String,
+        /// What it watches from now on.
+        #[serde(default)]
+        watched: OneOrMany<WatchedItem>,
+    ) -> UpdateWebhook(UpdateWebhookArgs) => Webhook {
+        /// Where the news go.
+        url: String,
+        /// The job that is run.
+        job_id: String,
+        /// Of which kinds of change it is told.
+        domains: OneOrMany<WebhookDomain>,
+        /// What is sent along in `X-Webhook-Secret`.
+        secret: String,
+        /// Secrets of the job's runs; only with `job_id`. An empty value removes one, those not named stay.
+        secrets: Secrets,
+    }
+}
+
+impl UpdateWebhookArgs {
+    async fn run(self, api: HfApi) -> Result<Webhook> {
+        if self.url.is_some() && self.job_id.is_some() {
+            return Err(ValidationError::new("webhook", "url, job_id", "give at most one of url and job_id").into());
+        }
+        let path = path(&self.webhook_id)?;
+        let mut body = json!({ "watched": self.watched });
+        super::set(&mut body, "domains", self.domains);
+        target(&mut body, self.url, self.job_id, self.secret, self.secrets)?;
+        send(&api, Request::post(path).json(&body)).await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a webhook.
+    ///
+    /// Endpoint: `DELETE /api/settings/webhooks/{webhook_id}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
+    pub fn delete_webhook(
+        /// Its id.
+        webhook_id: String,
+    ) -> DeleteWebhook(DeleteWebhookArgs) => () {}
+}
+
+impl DeleteWebhookArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        api.send(Request::delete(path(&self.webhook_id)?)).await.map(drop)
+    }
+}
+
+/// Names and values of secrets; `Debug` shows the names alone.
+#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secrets(pub BTreeMap<String, String>);
+
+impl std::fmt::Debug for Secrets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Secrets {
+    fn from(pairs: [(K, V); N]) -> Self {
+        Self(
+            pairs
+                .into_iter()
+                .map(|(key, value)| (key.into(), value.into()))
+                .collect(),
+        )
+    }
+}
+
+hub_types::argument!(Secrets: from BTreeMap<String, String>);
+
+impl From<BTreeMap<String, String>> for Secrets {
+    fn from(pairs: BTreeMap<String, String>) -> Self {
+        Self(pairs)
+    }
+}
+
+fn target(
+    body: &mut Value,
+    url: Option<String>,
+    job_id: Option<String>,
+    secret: Option<String>,
+    secrets: Option<Secrets>,
+) -> Result<()> {
+    if secrets.is_some() && job_id.is_none() {
+        return Err(ValidationError::new("argument", "secrets", "needs job_id: only a job has secrets").into());
+    }
+    super::set(body, "url", url);
+    super::set(body, "jobSourceId", job_id);
+    super::set(body, "secret", secret);
+    super::set(body, "secrets", secrets);
+    Ok(())
+}
+
+fn path(webhook_id: &str) -> Result<String> {
+    Ok(format!("{BASE}/{}", super::segment("webhook_id", webhook_id)?))
+}
+
+async fn send(api: &HfApi, request: Request) -> Result<Webhook> {
+    #[derive(Deserialize)]
+    struct Wrapped {
+        webhook: Webhook,
+    }
+    let reply: Wrapped = api.send(request).await?.json().await?;
+    Ok(reply.webhook)
+}
