@@ -6,7 +6,7 @@ use hub_http::HfApi;
 use hub_server::{Builder, Role, Server, ServerThread};
 use hub_types::Token;
 
-use crate::TestEnv;
+use crate::{Python, TestEnv};
 
 /// The token of the user `ada`, who may write.
 pub const ADA: &str = "hf_adaadaadaadaadaadaadaadaada";
@@ -31,6 +31,28 @@ impl TestEnv {
     /// When it does not start.
     pub fn start_hub(&mut self) -> TestHub {
         self.start_hub_with(|builder| builder)
+    }
+
+    /// Makes a model of a text, a text in a folder and 6 MB of weights, which go through LFS, and gives its files.
+    ///
+    /// The official client uploads them, so that a test of ours does not stand on our own upload. `options` is empty or
+    /// `["private"]`.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn seed_model(&self, id: &str, options: &[&str]) -> Vec<(&'static str, Vec<u8>)> {
+        let files = vec![
+            ("config.json", b"{\"hidden\": 4}\n".to_vec()),
+            ("model.safetensors", noise(6_000_000, 1)),
+            ("sub/notes.txt", "grüße\n".as_bytes().to_vec()),
+        ];
+        for (name, bytes) in &files {
+            self.write(&format!("seed/{name}"), bytes);
+        }
+        let args = [&[id, "seed"], options].concat();
+        let _ = self.python(Python::V2_4, "python/upload.py", args).success();
+        files
     }
 
     /// As [`TestEnv::start_hub`], with settings of the server's own.
@@ -81,4 +103,10 @@ impl TestHub {
     pub fn bare_repository(&self, id: &str) -> PathBuf {
         self.root().join("repos").join("models").join(format!("{id}.git"))
     }
+}
+
+/// Bytes that are no text and that no compression shortens; the same for the same seed.
+pub fn noise(length: usize, seed: u32) -> Vec<u8> {
+    let words = (0..(length / 4 + 1) as u32).map(|i| (i ^ seed.rotate_left(16)).wrapping_mul(2_654_435_761));
+    words.flat_map(u32::to_le_bytes).take(length).collect()
 }

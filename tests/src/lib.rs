@@ -13,4 +13,4 @@ mod hub;
 pub use command::{Cmd, Output};
 pub use env::{Python, TestEnv, fixture};
 pub use filter::filter;
-pub use hub::{ADA, ADA_READS, BOB, TestHub};
+pub use hub::{ADA, ADA_READS, BOB, TestHub, noise};

@@ -1,5 +1,8 @@
 //! The end-to-end tests, one module an area, in one binary so that they link once.
 
+mod commits;
+mod files;
+mod git;
 mod harness;
 mod python;
 mod repos;
