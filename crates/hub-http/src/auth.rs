@@ -39,6 +39,21 @@ pub(crate) struct TokenSource {
 }
 
 impl TokenSource {
+    /// Where a token came from that the Hub does not know, in words for the error.
+    pub(crate) fn refusal(&self, token: &Token) -> &'static str {
+        if self.environment.as_ref() == Some(token) {
+            "the token in the environment variable HF_TOKEN is not valid; it goes before a stored one"
+        } else if self
+            .store
+            .as_ref()
+            .is_some_and(|store| store.active().ok().flatten().as_ref() == Some(token))
+        {
+            "the stored token is not valid: log in again"
+        } else {
+            "the token that was given is not valid"
+        }
+    }
+
     /// What the environment says. A token there that no header can carry is an error that names the variable.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ValidationError> {
         Ok(Self {

@@ -142,6 +142,7 @@ impl<T: Send + 'static> Items<T> {
             fetch: Some(fetch),
             pending: None,
             left: None,
+            keep: None,
         }
     }
 

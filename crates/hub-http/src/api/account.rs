@@ -1,7 +1,7 @@
 //! Who is asking, and what they may do.
 
 use hub_types::account::WhoAmI;
-use hub_types::{RepoId, RepoType, Token};
+use hub_types::{RepoId, RepoType};
 
 use super::{answered, forbid_kernel};
 use crate::auth::TokenChoice;
@@ -70,7 +70,7 @@ impl WhoamiArgs {
                 Ok(me)
             }
             Err(Error::Unauthorized(mut reply)) => {
-                reply.note = Some(refused(&api, &token));
+                reply.note = Some(api.shared.config.tokens.refusal(&token).to_owned());
                 Err(Error::Unauthorized(reply))
             }
             Err(Error::RateLimited(mut reply)) => {
@@ -79,20 +79,6 @@ impl WhoamiArgs {
             }
             Err(err) => Err(err),
         }
-    }
-}
-
-/// Where a token that the Hub does not know came from.
-fn refused(api: &HfApi, token: &Token) -> String {
-    let tokens = &api.shared.config.tokens;
-    let is = |other: &Token| other.reveal() == token.reveal();
-    if tokens.environment.as_ref().is_some_and(is) {
-        return "the token in the environment variable HF_TOKEN is not valid; it goes before a stored one".to_owned();
-    }
-    let stored = tokens.path.as_ref().and_then(|path| fs_err::read_to_string(path).ok());
-    match stored.as_deref().map(Token::new) {
-        Some(Ok(stored)) if is(&stored) => "the stored token is not valid: log in again".to_owned(),
-        _ => "the token that was given is not valid".to_owned(),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use hub_types::jobs::HardwareInfo;
 use hub_types::spaces::{
-    SpaceHardware, SpaceRuntime, SpaceSearchResult, SpaceSecrets, SpaceTemplate, SpaceVariables, Volume, ZeroGpuQuota,
+    SpaceHardware, SpaceRuntime, SpaceSecrets, SpaceTemplate, SpaceVariables, Volume, ZeroGpuQuota,
 };
 use hub_types::{OneOrMany, RepoId, RepoType, ValidationError};
 use serde::Deserialize;
@@ -513,46 +513,6 @@ impl GetZeroGpuQuotaArgs {
             Err(err) if err.status() == Some(401) => Err(Error::TokenNotFound),
             Err(err) => Err(err),
         }
-    }
-}
-
-operation! {
-    impl HfApi, Error;
-
-    /// Searches Spaces by meaning. One word is looked up as text.
-    ///
-    /// Endpoint: `GET /api/spaces/semantic-search`
-    ///
-    /// # Errors
-    ///
-    /// See [`Error`] for those any call can return.
-    pub fn search_spaces(
-        /// What is looked for, in words.
-        query: String,
-    ) -> SearchSpaces(SearchSpacesArgs) => Vec<SpaceSearchResult> {
-        /// Only with these tags.
-        filter: OneOrMany<String>,
-        /// Only of these kinds: `gradio`, `docker`, `static`.
-        sdk: OneOrMany<String>,
-        /// Also those that do not run. By default only those that do.
-        include_non_running: bool,
-    }
-}
-
-impl SearchSpacesArgs {
-    async fn run(self, api: HfApi) -> Result<Vec<SpaceSearchResult>> {
-        let mut request = Request::get("/api/spaces/semantic-search").query("q", self.query);
-        for tag in self.filter.unwrap_or_default().0 {
-            request = request.query("filter", tag);
-        }
-        for sdk in self.sdk.unwrap_or_default().0 {
-            request = request.query("sdk", sdk);
-        }
-        let non_running = self.include_non_running.filter(|include| *include);
-        api.send(request.query_opt("includeNonRunning", non_running))
-            .await?
-            .json()
-            .await
     }
 }
 
