@@ -9,13 +9,14 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::HeaderValue;
+use http::{HeaderValue, header};
 use hub_types::RepoId;
 
 use crate::error::{Error, Result, header_text};
 use crate::routes;
 use crate::server::blocking;
 use crate::store::Store;
+use crate::stream;
 
 /// The server's state: cheap to clone.
 #[derive(Debug, Clone)]
@@ -89,6 +90,10 @@ pub(crate) async fn common_headers(request: Request, next: Next) -> Response {
     let trace = request.headers().get("x-amzn-trace-id").cloned();
     let method = request.method().clone();
     let path = request.uri().path().to_owned();
+    let waits = request.headers().contains_key(header::EXPECT);
+    let (parts, body) = request.into_parts();
+    let (body, rest) = stream::shared(body);
+    let request = Request::from_parts(parts, body);
     let mut response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
         Err(_) => {
@@ -96,6 +101,9 @@ pub(crate) async fn common_headers(request: Request, next: Next) -> Response {
             Error::Internal.into_response()
         }
     };
+    if !waits {
+        rest.drain().await;
+    }
     tracing::debug!(%method, path, status = response.status().as_u16(), "answered");
     let id = wanted
         .or(trace)

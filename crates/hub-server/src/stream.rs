@@ -2,19 +2,27 @@
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::Duration;
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::Bytes;
 use futures_util::stream;
 use http::{HeaderMap, header};
 use http_body_util::BodyExt as _;
+use hyper::body::{Frame, SizeHint};
 use tokio::sync::mpsc;
 
 use crate::app::App;
 use crate::error::{Error, Result};
-use crate::store::Store;
 use crate::store::blobs::CHUNK;
+use crate::store::{Store, hold};
+
+/// How much of a body that no one wants is read, and for how long.
+const DRAIN_BYTES: usize = 256 << 20;
+const DRAIN_TIME: Duration = Duration::from_secs(20);
 
 /// Which bytes of a file were asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,6 +145,56 @@ pub(crate) async fn receive<S: Send + 'static, T: Send + 'static>(
     };
     let ((), done) = tokio::join!(sender, worker);
     done
+}
+
+/// A body that a handler may leave unread, and what is left of it.
+pub(crate) fn shared(body: Body) -> (Body, Rest) {
+    let body = Arc::new(Mutex::new(body));
+    (Body::new(Shared(Arc::clone(&body))), Rest(body))
+}
+
+/// The body as the handler has it.
+struct Shared(Arc<Mutex<Body>>);
+
+impl HttpBody for Shared {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        Pin::new(&mut *hold(&self.0)).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        hold(&self.0).is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        hold(&self.0).size_hint()
+    }
+}
+
+/// What a handler has left of a body.
+pub(crate) struct Rest(Arc<Mutex<Body>>);
+
+impl Rest {
+    /// Reads on to the end, within limits.
+    ///
+    /// Many clients send all of a body before they look for the reply. Were the connection closed on them in the middle,
+    /// they would report that, and never see why the request was refused.
+    pub(crate) async fn drain(self) {
+        let mut left = DRAIN_BYTES;
+        let mut body = Shared(self.0);
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                let length = frame.data_ref().map_or(0, Bytes::len);
+                match left.checked_sub(length) {
+                    Some(less) => left = less,
+                    None => break,
+                }
+            }
+        };
+        let _ = tokio::time::timeout(DRAIN_TIME, read).await;
+    }
 }
 
 #[cfg(test)]
