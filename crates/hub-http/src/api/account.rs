@@ -123,7 +123,7 @@ mod tests {
         assert_eq!(api.clone().whoami().cache(true).await.unwrap().orgs[0].name, "acme");
         assert_eq!(hub.asked().await, ["GET /api/whoami-v2"]);
         api.whoami().await.unwrap();
-        let other = api.with_token(TokenChoice::Explicit(Token::new("hf_other").unwrap()));
+        let other = api.with_token(TokenChoice::Explicit(hub_types::Token::new("hf_other").unwrap()));
         other.whoami().cache(true).await.unwrap();
         assert_eq!(hub.asked().await.len(), 3);
     }
