@@ -255,6 +255,31 @@ async fn a_redirect_to_another_host_takes_no_credentials_along() {
     assert_eq!(header(last, "range"), Some("bytes=0-1"));
 }
 
+#[test]
+fn a_mirror_that_redirects_to_the_hub_keeps_the_token() {
+    let api = HfApi::builder().endpoint("http://mirror.example/hf").build().unwrap();
+    let begin = Url::parse("http://mirror.example/hf/x").unwrap();
+    let request = Request::get("/x").header(COOKIE, HeaderValue::from_static("a=b"));
+    let (token, trace) = (token("hf_planted"), trace_id());
+    for (url, at_hub) in [
+        ("http://mirror.example/y", true),
+        ("https://huggingface.co/y", true),
+        ("https://HF.co:443/y", true),
+        ("https://hub-ci.huggingface.co/y", true),
+        ("http://huggingface.co/y", false),
+        ("https://mirror.example/y", false),
+        ("http://mirror.example:8080/y", false),
+        ("https://huggingface.co.evil.example/y", false),
+        ("https://huggingface.co@evil.example/y", false),
+        ("https://cdn-lfs.huggingface.co/y", false),
+    ] {
+        let headers = api.headers(&request, &begin, &Url::parse(url).unwrap(), Some(&token), &trace);
+        assert_eq!(headers.contains_key(AUTHORIZATION), at_hub, "{url}");
+        assert_eq!(headers.contains_key(COOKIE), at_hub, "{url}");
+        assert!(!format!("{headers:?}").contains("planted"), "{headers:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_request_within_the_hub_stops_where_it_would_leave() {
     let server = MockServer::start().await;
