@@ -45,7 +45,7 @@ macro_rules! variables {
     ($($name:ident $kind:ident $default:literal $meaning:literal;)*) => {
         $(
             #[doc = $meaning]
-            #[doc = concat!("\n\nDefault: ", $default, ".")]
+            #[doc = concat!("\n\nDefault: `", $default, "`.")]
             pub const $name: Variable =
                 Variable { name: stringify!($name), kind: Kind::$kind, default: $default, meaning: $meaning };
         )*
@@ -81,7 +81,7 @@ variables! {
     HF_HUB_DISABLE_PROGRESS_BARS Text "bars on a terminal only" "A true flag hides progress bars, any other value forces them.";
     HF_HUB_VERBOSITY Text "warning" "Log level: debug, info, warning, error or critical.";
     HF_DEBUG Flag "off" "Logs every request and shows the whole chain of an error.";
-    HF_HUB_USER_AGENT_ORIGIN Text "unset" "Added to the user agent as origin/<value>.";
+    HF_HUB_USER_AGENT_ORIGIN Text "unset" "Added to the user agent behind origin/.";
     HF_HUB_DISABLE_TELEMETRY Flag "off" "Sends the shorter user agent.";
     DISABLE_TELEMETRY Flag "off" "As HF_HUB_DISABLE_TELEMETRY.";
     DO_NOT_TRACK Flag "off" "As HF_HUB_DISABLE_TELEMETRY.";
