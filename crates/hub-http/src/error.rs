@@ -109,6 +109,14 @@ pub enum Error {
         /// The parser's own words, if a parser gave up.
         source: Option<Box<dyn StdError + Send + Sync>>,
     },
+    /// A reply to a question about a file that lacks what every Hub sends: what answered is no Hub.
+    #[error("no file metadata from {url}: {problem}")]
+    Metadata {
+        /// What was asked, without its query.
+        url: String,
+        /// What is missing or cannot be right.
+        problem: String,
+    },
     /// The bytes that arrived are not those that the server announced.
     #[error("{path}: expected {expected}, received {received}; nothing wrong was kept")]
     Integrity {
@@ -310,6 +318,9 @@ impl Error {
             Self::Unauthorized(_) => "log in with a valid token, or set HF_TOKEN",
             Self::Forbidden(_) => "use a token with write permission for this repo",
             Self::RateLimited(_) => "wait, or log in: signed-in users have higher limits",
+            Self::Metadata { .. } => {
+                "check that HF_ENDPOINT is the address of a Hub and that no proxy answers in its place"
+            }
             Self::Offline { .. } => "unset HF_HUB_OFFLINE to allow requests",
             Self::Connect { .. } => "check the network, the proxy settings and HF_ENDPOINT",
             Self::TokenNotFound => "log in, or set HF_TOKEN",

@@ -254,6 +254,10 @@ impl Request {
 pub(crate) struct Response {
     inner: reqwest::Response,
     url: String,
+    /// The headers of the redirect with which the Hub sent us elsewhere, if it did.
+    left_hub: Option<HeaderMap>,
+    /// Whether `url` is the Hub's.
+    from_hub: bool,
 }
 
 impl fmt::Debug for Response {
@@ -277,6 +281,20 @@ impl Response {
     /// A header's text, or `None` when it is absent or no visible ASCII.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers().get(name)?.to_str().ok()
+    }
+
+    /// The headers of the last answer that the Hub itself gave: this one, or the redirect that led away from it. `None`
+    /// when the Hub was not asked.
+    pub(crate) fn hub_headers(&self) -> Option<&HeaderMap> {
+        match &self.left_hub {
+            Some(headers) => Some(headers),
+            None => self.from_hub.then(|| self.inner.headers()),
+        }
+    }
+
+    /// Whether the Hub itself answered, not a store that it redirected to.
+    pub(crate) fn is_from_hub(&self) -> bool {
+        self.from_hub
     }
 
     /// The address that answered, behind all redirects. It may be signed: never show it whole.
@@ -436,7 +454,9 @@ impl HfApi {
         let mut method = request.method.clone();
         let mut body = Some(&request.body);
         let trace = trace_id();
+        let mut left_hub = None;
         for _ in 0..=MAX_REDIRECTS {
+            let from_hub = config.endpoint.is_hub_origin(&url);
             let mut headers = self.headers(request, &begin, &url, token, &trace);
             if body.is_none() {
                 for name in [CONTENT_TYPE, CONTENT_LENGTH, CONTENT_ENCODING] {
@@ -476,16 +496,22 @@ impl HfApi {
                 "request"
             );
             report_warnings(inner.headers());
-            let response = Response {
+            let mut response = Response {
                 inner,
                 url: url.as_str().to_owned(),
+                left_hub: None,
+                from_hub,
             };
             let Some(target) = redirect_target(&response, &url)? else {
+                response.left_hub = left_hub;
                 return Ok(response);
             };
             let stays = target.origin() == url.origin() || config.endpoint.is_hub_origin(&target);
             if request.redirects == Redirects::WithinHub && !stays {
                 return Ok(response);
+            }
+            if from_hub && !config.endpoint.is_hub_origin(&target) {
+                left_hub = Some(response.headers().clone());
             }
             // As browsers do: after these, what was sent is not sent again.
             let becomes_get = match response.status() {

@@ -24,6 +24,7 @@ pub mod files;
 pub mod jobs;
 pub mod papers;
 pub mod repos;
+pub mod resolve;
 pub mod search;
 pub mod spaces;
 pub mod users;

@@ -1,0 +1,363 @@
+//! One file by its path: its address, what is known of it, and its bytes.
+
+use std::time::Duration;
+
+use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION};
+use http::{HeaderMap, HeaderValue, Method};
+use hub_types::resolve::{FileMetadata, XetFileData};
+use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, XetHash};
+
+use crate::client::HfApi;
+use crate::error::{Error, Result, without_query};
+use crate::operation;
+use crate::request::{Request, Response};
+
+operation! {
+    impl HfApi, Error;
+
+    /// Asks what the Hub says of a file: its commit, its content's id and size, and where its bytes are.
+    ///
+    /// Endpoint: `HEAD /{repo}/resolve/{revision}/{filename}`. Redirects are followed as long as they stay on the Hub;
+    /// the one that leads away from it, to a store, is the answer.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`] with the commit in [`repo_commit`](crate::Reply::repo_commit),
+    /// [`Error::RevisionNotFound`], [`Error::RepoNotFound`]; [`Error::Metadata`] when what answered is no Hub.
+    pub fn get_hf_file_metadata(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+    ) -> GetHfFileMetadata(GetHfFileMetadataArgs) => FileMetadata {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+        /// Repeats the request after a transient failure. By default it is sent once, for a quick fall-back.
+        retry_on_errors: bool,
+    }
+    skip {
+        /// How long to wait, unless `HF_HUB_ETAG_TIMEOUT` is set to something else than its default. By default, or when
+        /// zero, the client's own.
+        timeout: Duration,
+    }
+}
+
+impl GetHfFileMetadataArgs {
+    async fn run(self, api: HfApi) -> Result<FileMetadata> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let revision = self.revision.unwrap_or_default();
+        let config = &api.shared.config;
+        let timeout = match self.timeout {
+            Duration::ZERO => config.metadata_timeout,
+            _ if config.metadata_timeout_fixed => config.metadata_timeout,
+            timeout => timeout,
+        };
+        let mut request = Request::new(Method::HEAD, resolve_path(&repo, &revision, &self.filename))
+            // Otherwise the length may be that of a compressed body.
+            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+            .within_hub()
+            .timeout(timeout);
+        if self.retry_on_errors.unwrap_or(false) {
+            request = request.retried();
+        }
+        let response = api.send(request).await?;
+        metadata(&api, &response)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Tells whether a file exists. A repository or revision that does not exist has no files: that is `false` too.
+    ///
+    /// Endpoint: `HEAD /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::GatedRepo`] where it cannot be told; see [`Error`] for those any call can return.
+    pub fn file_exists(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+    ) -> FileExists(FileExistsArgs) => bool {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+    }
+}
+
+impl FileExistsArgs {
+    async fn run(self, api: HfApi) -> Result<bool> {
+        let args = GetHfFileMetadataArgs {
+            repo_id: self.repo_id,
+            filename: self.filename,
+            repo_type: self.repo_type,
+            revision: self.revision,
+            retry_on_errors: None,
+            timeout: Duration::ZERO,
+        };
+        match args.run(api).await {
+            Ok(_) => Ok(true),
+            Err(Error::RepoNotFound(_) | Error::EntryNotFound(_) | Error::RevisionNotFound(_)) => Ok(false),
+            Err(err) => Err(err),
+        }
+    }
+}
+
+impl HfApi {
+    /// The address of a file's content.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let api = hub_http::HfApi::builder().build()?;
+    /// let url = api.hf_hub_url(&"ada/demo".parse()?, &"a b.txt".parse()?, &"refs/pr/1".parse()?);
+    /// assert_eq!(url, "https://huggingface.co/ada/demo/resolve/refs%2Fpr%2F1/a%20b.txt");
+    /// # Ok(()) }
+    /// ```
+    pub fn hf_hub_url(&self, repo: &RepoId, path: &RepoPath, revision: &Revision) -> String {
+        format!("{}{}", self.endpoint(), resolve_path(repo, revision, path))
+    }
+}
+
+/// The path of a file's address on the endpoint.
+pub(crate) fn resolve_path(repo: &RepoId, revision: &Revision, path: &RepoPath) -> String {
+    format!("/{}/resolve/{}/{}", repo.url_path(), revision.encoded(), path.encoded())
+}
+
+/// What the Hub's headers say of a file, each as far as it is there and can be right.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct FileHeaders {
+    pub(crate) commit_hash: Option<CommitHash>,
+    pub(crate) etag: Option<Etag>,
+    pub(crate) size: Option<u64>,
+}
+
+impl FileHeaders {
+    /// Reads the headers of the Hub's own answer; `redirect` says whether that is a redirect, whose own length says
+    /// nothing.
+    pub(crate) fn read(headers: &HeaderMap, redirect: bool) -> Self {
+        let encoded = headers
+            .get("content-encoding")
+            .is_some_and(|value| value.as_bytes() != b"identity");
+        let linked: Option<u64> = parsed(headers, "x-linked-size");
+        let length = || (!redirect && !encoded).then(|| parsed(headers, CONTENT_LENGTH.as_str()))?;
+        Self {
+            commit_hash: parsed(headers, "x-repo-commit"),
+            etag: match headers.get("x-linked-etag") {
+                Some(_) => parsed(headers, "x-linked-etag"),
+                None => parsed(headers, ETAG.as_str()),
+            },
+            size: linked.or_else(length),
+        }
+    }
+}
+
+fn parsed<T: std::str::FromStr>(headers: &HeaderMap, name: &str) -> Option<T> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+/// The metadata in the answer to a HEAD.
+fn metadata(api: &HfApi, response: &Response) -> Result<FileMetadata> {
+    let lacks = |name: &str| {
+        let what = match response.headers().contains_key(name) {
+            true => "has no usable",
+            false => "lacks the",
+        };
+        Error::Metadata {
+            url: without_query(response.url()),
+            problem: format!("the reply {what} header {name}"),
+        }
+    };
+    let redirect = response.status().is_redirection();
+    let found = FileHeaders::read(response.headers(), redirect);
+    let commit_hash = found.commit_hash.ok_or_else(|| lacks("x-repo-commit"))?;
+    let etag = found.etag.ok_or_else(|| lacks("etag"))?;
+    let location = match response.header(LOCATION.as_str()).filter(|_| redirect) {
+        Some(location) => url::Url::parse(response.url())
+            .and_then(|base| base.join(location))
+            .map_err(|_| lacks("location"))?
+            .into(),
+        None => response.url().to_owned(),
+    };
+    let mut metadata = FileMetadata::new(commit_hash, etag, location, found.size);
+    let route = crate::page::link(response.headers(), "xet-auth")
+        .or_else(|| response.header("x-xet-refresh-route").map(str::to_owned));
+    metadata.xet = parsed::<XetHash>(response.headers(), "x-xet-hash")
+        .zip(route)
+        .map(|(file_hash, route)| XetFileData {
+            file_hash,
+            refresh_route: api.shared.config.endpoint.rewrite(&route),
+        });
+    Ok(metadata)
+}
+
+#[cfg(test)]
+mod tests {
+    use wiremock::matchers::{header, method, path};
+    use wiremock::{Mock, MockServer, ResponseTemplate};
+
+    use super::*;
+
+    const COMMIT: &str = "8f1f7d9c3f7f2a0f4e5b6c7d8e9fa0b1c2d3e4f5";
+    const OID: &str = "cb24c04e8b86279d12dd1e225a8b73deaaba3fd6";
+    const HASH: &str = "dffd6021bb2bd5b0af676290809ec3a53191dd81c7f70a4b28688a362182986f";
+
+    fn api(server: &MockServer) -> HfApi {
+        HfApi::builder()
+            .endpoint(server.uri())
+            .token(hub_types::Token::new("hf_t").unwrap())
+            .retries(2, Duration::from_millis(1))
+            .build()
+            .unwrap()
+    }
+
+    async fn answer(server: &MockServer, at: &str, reply: ResponseTemplate) {
+        Mock::given(method("HEAD"))
+            .and(path(at))
+            .and(header("accept-encoding", "identity"))
+            .and(header("authorization", "Bearer hf_t"))
+            .respond_with(reply)
+            .expect(1)
+            .mount(server)
+            .await;
+    }
+
+    #[tokio::test]
+    async fn a_small_file_is_described_behind_a_redirect_on_the_hub() {
+        let server = MockServer::start().await;
+        let first = ResponseTemplate::new(307)
+            .insert_header("location", "/api/resolve-cache/x?y=1")
+            .insert_header("content-length", "341");
+        answer(&server, "/ada/demo/resolve/main/config.json", first).await;
+        let second = ResponseTemplate::new(200)
+            .insert_header("etag", format!("W/\"{OID}\""))
+            .insert_header("x-repo-commit", COMMIT)
+            .set_body_bytes(vec![b'x'; 818]);
+        answer(&server, "/api/resolve-cache/x", second).await;
+        let found = api(&server)
+            .get_hf_file_metadata("ada/demo", "config.json")
+            .await
+            .unwrap();
+        assert_eq!(found.size, Some(818));
+        assert_eq!((found.commit_hash.as_str(), found.etag.as_str()), (COMMIT, OID));
+        assert_eq!(found.location, format!("{}/api/resolve-cache/x?y=1", server.uri()));
+        assert_eq!(found.xet, None);
+    }
+
+    #[tokio::test]
+    async fn a_large_file_is_described_by_the_redirect_that_leaves_the_hub() {
+        let server = MockServer::start().await;
+        let reply = ResponseTemplate::new(302)
+            .insert_header("location", "http://store.invalid/blob?sig=secret")
+            .insert_header("x-repo-commit", COMMIT)
+            .insert_header("x-linked-etag", format!("\"{HASH}\""))
+            .insert_header("etag", format!("\"{OID}\""))
+            .insert_header("x-linked-size", "818")
+            .insert_header("x-xet-hash", HASH)
+            .insert_header(
+                "link",
+                "<https://huggingface.co/api/models/a/b/xet-read-token/abc>; rel=\"xet-auth\"",
+            )
+            .set_body_string("redirecting");
+        answer(&server, "/datasets/ada/demo/resolve/refs%2Fpr%2F1/a%20b/c.bin", reply).await;
+        let found = api(&server)
+            .get_hf_file_metadata("ada/demo", "a b/c.bin")
+            .repo_type(RepoType::Dataset)
+            .revision("refs/pr/1")
+            .await
+            .unwrap();
+        assert_eq!((found.size, found.etag.as_str()), (Some(818), HASH));
+        assert_eq!(found.location, "http://store.invalid/blob?sig=secret");
+        assert!(!format!("{found:?}").contains("secret"));
+        let xet = found.xet.unwrap();
+        assert_eq!(
+            xet.refresh_route,
+            format!("{}/api/models/a/b/xet-read-token/abc", server.uri())
+        );
+    }
+
+    #[tokio::test]
+    async fn a_xet_hash_without_a_route_is_no_xet_file_and_a_bad_size_is_unknown() {
+        let server = MockServer::start().await;
+        let reply = ResponseTemplate::new(302)
+            .insert_header("location", "http://store.invalid/blob")
+            .insert_header("x-repo-commit", COMMIT)
+            .insert_header("etag", format!("\"{HASH}\""))
+            .insert_header("x-linked-size", "many")
+            .insert_header("x-xet-hash", HASH);
+        answer(&server, "/a/b/resolve/main/x", reply).await;
+        let found = api(&server).get_hf_file_metadata("a/b", "x").await.unwrap();
+        assert_eq!((found.size, found.xet), (None, None));
+    }
+
+    #[tokio::test]
+    async fn what_is_no_hub_is_told_apart() {
+        for (headers, named) in [
+            (&[("etag", OID)][..], "lacks the header x-repo-commit"),
+            (&[("x-repo-commit", COMMIT)][..], "lacks the header etag"),
+            (
+                &[("x-repo-commit", "main"), ("etag", OID)][..],
+                "no usable header x-repo-commit",
+            ),
+            // D5: an etag that would be a path.
+            (
+                &[("x-repo-commit", COMMIT), ("etag", "../../x")][..],
+                "no usable header etag",
+            ),
+        ] {
+            let server = MockServer::start().await;
+            let reply = headers.iter().fold(ResponseTemplate::new(200), |reply, (name, value)| {
+                reply.insert_header(*name, *value)
+            });
+            answer(&server, "/a/b/resolve/main/x", reply).await;
+            let err = api(&server).get_hf_file_metadata("a/b", "x").await.unwrap_err();
+            assert!(
+                matches!(&err, Error::Metadata { problem, .. } if problem.contains(named)),
+                "{err}"
+            );
+        }
+    }
+
+    #[tokio::test]
+    async fn is_asked_once_unless_told_otherwise() {
+        let server = MockServer::start().await;
+        let busy = || Mock::given(method("HEAD")).respond_with(ResponseTemplate::new(503));
+        let quick = busy().expect(1).mount_as_scoped(&server).await;
+        assert!(api(&server).get_hf_file_metadata("a/b", "x").await.is_err());
+        drop(quick);
+        let _patient = busy().expect(3).mount_as_scoped(&server).await;
+        let again = api(&server).get_hf_file_metadata("a/b", "x").retry_on_errors(true);
+        assert!(again.await.is_err());
+    }
+
+    #[tokio::test]
+    async fn the_timeout_is_kept() {
+        let server = MockServer::start().await;
+        let slow = ResponseTemplate::new(200).set_delay(Duration::from_secs(60));
+        Mock::given(method("HEAD")).respond_with(slow).mount(&server).await;
+        let call = api(&server)
+            .get_hf_file_metadata("a/b", "x")
+            .timeout(Duration::from_millis(20));
+        assert!(matches!(call.await, Err(Error::Timeout { .. })));
+    }
+
+    #[tokio::test]
+    async fn existence_is_told_from_the_error_code() {
+        for (status, code, expected) in [
+            (404, "EntryNotFound", Some(false)),
+            (404, "RevisionNotFound", Some(false)),
+            (404, "RepoNotFound", Some(false)),
+            (403, "GatedRepo", None),
+            (500, "", None),
+        ] {
+            let server = MockServer::start().await;
+            let reply = ResponseTemplate::new(status).insert_header("x-error-code", code);
+            Mock::given(method("HEAD")).respond_with(reply).mount(&server).await;
+            assert_eq!(api(&server).file_exists("a/b", "x").await.ok(), expected, "{code}");
+        }
+    }
+}
