@@ -9,6 +9,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use hub_types::account::WhoAmI;
 use hub_types::env::{self, Env};
 use hub_types::{Token, ValidationError};
+use tokio::sync::Semaphore;
+use url::Url;
 
 use crate::auth::{TokenChoice, TokenSource};
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
@@ -44,6 +46,8 @@ pub(crate) struct Shared {
     own_bulk: OnceLock<reqwest::Client>,
     /// Answers of `whoami` that a caller wanted kept, by token.
     accounts: Mutex<Vec<(Token, WhoAmI)>>,
+    /// Permits for connections beyond the first of each download, so that many at once do not open too many.
+    pub(crate) connections: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -170,6 +174,11 @@ impl HfApi {
     /// [`Error::TokenNotFound`] where one is required, and what reading a stored one may give.
     pub async fn token(&self) -> Result<Option<Token>> {
         self.shared.config.tokens.select(self, &self.token).await
+    }
+
+    /// Whether an address is the Hub's, which may see the token.
+    pub(crate) fn is_hub_address(&self, url: &str) -> bool {
+        Url::parse(url).is_ok_and(|url| self.shared.config.endpoint.is_hub_origin(&url))
     }
 
     /// The HTTP client for calls (HTTP/2 where the server has it), or for file bytes (HTTP/1.1 only, so that parallel
@@ -429,6 +438,8 @@ impl HfApiBuilder {
             ca_bundle: self.ca_bundle,
         };
         let calls = config.client(false)?;
+        let most = config.max_connections.saturating_mul(4).min(Semaphore::MAX_PERMITS);
+        let connections = Arc::new(Semaphore::new(most));
         let shared = Shared {
             config,
             calls,
@@ -436,6 +447,7 @@ impl HfApiBuilder {
             own_calls: OnceLock::new(),
             own_bulk: OnceLock::new(),
             accounts: Mutex::default(),
+            connections,
         };
         Ok(HfApi {
             shared: Arc::new(shared),

@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use http::HeaderMap;
 
+use crate::error::Error;
+
 /// How often and how patiently a request is repeated.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RetryPolicy {
@@ -57,6 +59,16 @@ impl RetryPolicy {
         let doubled = self.first_wait.saturating_mul(1 << retry.saturating_sub(1).min(16));
         let wait = doubled.min(self.longest_wait);
         Some(wait + wait.mul_f64(jitter.clamp(0.0, 1.0) / 10.0))
+    }
+
+    /// How long to wait before retry number `retry` of what failed with `err`. `None` when it is time to give up.
+    pub(crate) fn wait_after(&self, retry: u32, err: &Error) -> Option<Duration> {
+        let doubled = self.wait(retry, None, rand::random())?;
+        let asked = err.reply().and_then(|reply| match &reply.rate_limit {
+            Some(limit) if reply.status == 429 => Some(limit.reset),
+            _ => reply.retry_after,
+        });
+        Some(asked.map_or(doubled, |asked| asked + Duration::from_secs(1)))
     }
 }
 

@@ -1,1 +1,100 @@
 //! The engine that moves file bytes: downloads in ranges, uploads in parts.
+
+use std::fmt;
+
+use hub_types::{CommitHash, Etag, RepoId, RepoPath, Revision, Sha256};
+
+use crate::error::without_query;
+use crate::progress::ProgressHandle;
+
+mod body;
+mod fetch;
+mod growth;
+mod journal;
+mod origin;
+mod plan;
+mod verify;
+mod write;
+
+#[cfg(test)]
+mod tests;
+
+/// A file to fetch, and what is known of it beforehand.
+///
+/// With `etag` and `size` (a tree listing has both) a file takes one request. What is known is what is expected: a
+/// reply that says otherwise is an error, and nothing of it is kept.
+#[derive(Clone)]
+pub struct FileSource {
+    /// The repository.
+    pub repo: RepoId,
+    /// The revision; a commit where it is known.
+    pub revision: Revision,
+    /// The file's path in the repository.
+    pub path: RepoPath,
+    /// Where the bytes are, as [`FileMetadata`](hub_types::resolve::FileMetadata) has it. Used where `etag` is known too.
+    pub location: Option<String>,
+    /// The content's id.
+    pub etag: Option<Etag>,
+    /// The content's size in bytes.
+    pub size: Option<u64>,
+    /// The commit, where it is known and the revision is not one.
+    pub commit_hash: Option<CommitHash>,
+}
+
+impl FileSource {
+    /// A file of which nothing is known beforehand.
+    pub fn new(repo: RepoId, revision: Revision, path: RepoPath) -> Self {
+        Self {
+            repo,
+            revision,
+            path,
+            location: None,
+            etag: None,
+            size: None,
+            commit_hash: None,
+        }
+    }
+}
+
+impl fmt::Debug for FileSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileSource")
+            .field("repo", &self.repo)
+            .field("revision", &self.revision)
+            .field("path", &self.path)
+            .field("location", &self.location.as_deref().map(without_query))
+            .field("etag", &self.etag)
+            .field("size", &self.size)
+            .field("commit_hash", &self.commit_hash)
+            .finish()
+    }
+}
+
+/// How a file is fetched.
+#[derive(Debug, Clone, Default)]
+pub struct FetchOptions {
+    /// Whether the bytes are checked against the hash that the etag is. By default as the client is set.
+    pub verify: Option<bool>,
+    /// Goes on where an earlier fetch into the same file ended, as far as its journal tells.
+    pub resume: bool,
+    /// The most connections to use. By default as the client is set.
+    pub max_connections: Option<usize>,
+    /// Who is told how far it is.
+    pub progress: ProgressHandle,
+}
+
+/// What [`HfApi::fetch_to_file`] did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fetched {
+    /// The file's size.
+    pub bytes: u64,
+    /// How many of them were there already.
+    pub resumed_from: u64,
+    /// The content's id: the expected one, else the one that the Hub sent.
+    pub etag: Option<Etag>,
+    /// The commit, where it is known.
+    pub commit_hash: Option<CommitHash>,
+    /// The content's SHA-256, if it was computed.
+    pub sha256: Option<Sha256>,
+}

@@ -1,0 +1,798 @@
+//! One download, from the first request to the checked file.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
+
+use super::body::Body;
+use super::growth::Growth;
+use super::journal::Journal;
+use super::origin::{Opened, Origin, Trouble};
+use super::plan::{Plan, Ranges, Segment};
+use super::verify::{self, Verifier};
+use super::write::{Batch, Partial};
+use super::{FetchOptions, Fetched, FileSource};
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::progress::{FileProgress, Outcome, ProgressHandle};
+
+/// Files up to this size are gathered in memory, checked there and written at once.
+const SMALL: u64 = 1 << 20;
+/// Files up to this size are asked for as a whole: one plain request.
+const WHOLE: u64 = 16 << 20;
+/// A write's size, and what its offset is a multiple of: smaller ones cost up to three times as much.
+const BATCH: u64 = 1 << 20;
+/// The first range that a connection asks for; the next ones take about as long as [`PIECE_SECONDS`].
+const FIRST_PIECE: u64 = 16 << 20;
+const PIECE_SECONDS: f64 = 2.0;
+const LEAST_PIECE: u64 = 8 << 20;
+const MOST_PIECE: u64 = 256 << 20;
+/// A journal is written after so many bytes, or after so long.
+const JOURNAL_BYTES: u64 = 64 << 20;
+const JOURNAL_TIME: Duration = Duration::from_secs(2);
+/// How often it is looked whether more connections would help.
+const TICK: Duration = Duration::from_millis(100);
+
+impl HfApi {
+    /// Fetches a file's bytes into `partial`, checks them, and leaves the rest to the caller: giving the file its name.
+    ///
+    /// `partial` is created, or resumed as far as the journal beside it (`<partial>.journal`) tells and
+    /// [`FetchOptions::resume`] allows; otherwise what is in it is lost. One call at a time may have it: the caller sees
+    /// to that.
+    ///
+    /// On success all bytes are in the file, their number is the announced one, their hash is the one that the etag is
+    /// (a SHA-256 or a git blob id; another etag leaves only the size to check), and the journal is gone. The file has
+    /// not been synced: whoever needs it to survive a loss of power syncs it before the rename.
+    ///
+    /// After an error, or when the future is dropped, the file holds what had arrived and the journal says so; where
+    /// nothing usable had arrived, there is no journal, and the file is empty, or gone if this call had made it.
+    ///
+    /// A small file of which etag and size are known takes one request. A large one is fetched in ranges, over as many
+    /// connections as make it faster. A connection that is cut, stalls for the download timeout, or is told to come
+    /// back later goes on where it stopped; only so many failures without a byte between them end the call. A server
+    /// that ignores ranges, hides the size, compresses or lets an address expire is coped with; what turns out not to be
+    /// the file is dropped and fetched once more from nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Integrity`] when what arrived is not what was announced; [`Error::Io`] when the file cannot be written;
+    /// those of a request.
+    pub async fn fetch_to_file(&self, source: &FileSource, partial: &Path, options: &FetchOptions) -> Result<Fetched> {
+        let verify = options.verify.unwrap_or(self.shared.config.verify);
+        let fetch = Fetch {
+            api: self.clone(),
+            origin: Arc::new(Origin::new(self.clone(), source.clone(), verify)),
+            path: partial.to_owned(),
+            connections: options
+                .max_connections
+                .unwrap_or(self.shared.config.max_connections)
+                .max(1),
+            handle: options.progress.clone(),
+            progress: None,
+            session: None,
+            ranges: true,
+            was_wrong: false,
+            failures: 0,
+            best: 0,
+            resumed_from: 0,
+        };
+        Box::pin(fetch.run(options.resume)).await
+    }
+}
+
+/// One call of [`HfApi::fetch_to_file`].
+struct Fetch {
+    api: HfApi,
+    origin: Arc<Origin>,
+    path: PathBuf,
+    connections: usize,
+    handle: ProgressHandle,
+    progress: Option<Arc<FileProgress>>,
+    session: Option<Arc<Session>>,
+    /// Whether ranges may be asked for.
+    ranges: bool,
+    /// Whether it has begun from nothing once, because what had arrived was wrong.
+    was_wrong: bool,
+    /// Failures since a byte arrived that had not been there before.
+    failures: u32,
+    best: u64,
+    resumed_from: u64,
+}
+
+impl Fetch {
+    async fn run(mut self, resume: bool) -> Result<Fetched> {
+        if resume {
+            self.resume().await?;
+        }
+        loop {
+            let trouble = match self.round().await {
+                Ok(fetched) => {
+                    self.session = None;
+                    if let Some(progress) = self.progress.take().and_then(Arc::into_inner) {
+                        progress.finish(Outcome::Done);
+                    }
+                    return Ok(fetched);
+                }
+                Err(trouble) => trouble,
+            };
+            match trouble {
+                Trouble::Again(err) => {
+                    let covered = self.session.as_ref().map_or(0, |s| s.plan().done().covered());
+                    if covered > self.best {
+                        self.best = covered;
+                        self.failures = 0;
+                    }
+                    self.failures += 1;
+                    let Some(wait) = self.api.shared.config.retry.wait_after(self.failures, &err) else {
+                        return self.give_up(err).await;
+                    };
+                    tracing::warn!(path = %self.origin.source.path, error = %err, at = covered, wait_ms = wait.as_millis() as u64, "the download was interrupted, going on");
+                    tokio::time::sleep(wait).await;
+                }
+                Trouble::NoRanges(err) if self.ranges => {
+                    tracing::warn!(path = %self.origin.source.path, error = %err, "asking for the whole file instead of ranges");
+                    self.ranges = false;
+                    self.forget().await?;
+                }
+                Trouble::Wrong(err) => {
+                    self.forget().await?;
+                    if std::mem::replace(&mut self.was_wrong, true) {
+                        return Err(err);
+                    }
+                    tracing::warn!(path = %self.origin.source.path, error = %err, "fetching the file once more from nothing");
+                }
+                Trouble::NoRanges(err) | Trouble::Fatal(err) => return self.give_up(err).await,
+            }
+        }
+    }
+
+    /// Goes on from an earlier call's journal, if there is one of the same content.
+    async fn resume(&mut self) -> Result<()> {
+        let path = self.path.clone();
+        let Some(journal) = blocking(move || Ok(Journal::load(&path))).await? else {
+            return Ok(());
+        };
+        let etag = journal.etag.as_deref().and_then(|etag| etag.parse().ok());
+        let source = &self.origin.source;
+        let same_etag = match &source.etag {
+            Some(expected) => etag.as_ref() == Some(expected),
+            None => etag.is_some(),
+        };
+        if !same_etag || source.size.is_some_and(|size| size != journal.size) {
+            return Ok(());
+        }
+        self.origin.expect(etag, journal.validator.clone());
+        let done = journal.done();
+        self.resumed_from = done.covered();
+        self.best = self.resumed_from;
+        self.begin(Some(journal.size), done).await?;
+        Ok(())
+    }
+
+    /// Opens the file and starts what works on it.
+    async fn begin(&mut self, total: Option<u64>, done: Ranges) -> Result<Arc<Session>> {
+        let there = done.covered();
+        let progress = match &self.progress {
+            Some(progress) => progress.clone(),
+            None => self.report_start(total),
+        };
+        progress.advance(there);
+        let (origin, path, connections) = (self.origin.clone(), self.path.clone(), self.connections);
+        let session = blocking(move || Session::open(origin, path, total, done, progress, connections)).await?;
+        let session = Arc::new(session);
+        self.session = Some(session.clone());
+        Ok(session)
+    }
+
+    fn report_start(&mut self, total: Option<u64>) -> Arc<FileProgress> {
+        let progress = Arc::new(self.handle.start(self.origin.source.path.as_str(), total));
+        self.progress = Some(progress.clone());
+        progress
+    }
+
+    /// Drops what has arrived.
+    async fn forget(&mut self) -> Result<()> {
+        if let Some(session) = self.session.take() {
+            session.settle().await;
+            blocking(move || session.discard()).await?;
+        } else {
+            let path = self.path.clone();
+            blocking(move || Journal::remove(&path)).await?;
+        }
+        self.origin.forget();
+        self.resumed_from = 0;
+        if let Some(progress) = &self.progress {
+            progress.restart(0);
+        }
+        Ok(())
+    }
+
+    /// Keeps what has arrived for a later call, and fails.
+    async fn give_up(&mut self, err: Error) -> Result<Fetched> {
+        if let Some(session) = self.session.take() {
+            session.settle().await;
+            blocking(move || session.keep()).await?;
+        }
+        Err(err)
+    }
+
+    /// From the next request to the end of the file, or to the next trouble.
+    async fn round(&mut self) -> Result<Fetched, Trouble> {
+        let restart = self.session.as_ref().is_some_and(|session| {
+            // Without ranges, or without an end to name, nothing can be continued.
+            let plan = session.plan();
+            !plan.is_complete() && (!self.ranges || plan.total().is_none())
+        });
+        if restart {
+            self.forget().await.map_err(Trouble::Fatal)?;
+        }
+        let Some(session) = self.session.clone() else {
+            return self.fresh().await;
+        };
+        let (next, total) = {
+            let mut plan = session.plan();
+            (plan.take(FIRST_PIECE, true), plan.total())
+        };
+        if let Some(segment) = next {
+            let range = segment.start()..segment.end();
+            let opened = match self.origin.open(Some(range), total).await {
+                Ok(opened) => opened,
+                Err(trouble) => {
+                    session.plan().leave(&segment);
+                    return Err(trouble);
+                }
+            };
+            if opened.body.whole {
+                // The server has ignored the range.
+                self.ranges = false;
+                self.forget().await.map_err(Trouble::Fatal)?;
+                return self.whole(opened).await;
+            }
+            self.drive(&session, segment, opened.body, true).await?;
+        }
+        self.finish(session).await
+    }
+
+    /// A download that has nothing yet.
+    async fn fresh(&mut self) -> Result<Fetched, Trouble> {
+        let size = self.origin.source.size;
+        if size == Some(0) {
+            self.report_start(size);
+            return self.small(Batch::new(0), 0).await;
+        }
+        let range = size.filter(|size| self.ranges && *size > WHOLE).map(|_| 0..FIRST_PIECE);
+        let opened = self.origin.open(range.clone(), size).await?;
+        if opened.body.whole {
+            if range.is_some() {
+                self.ranges = false;
+            }
+            return self.whole(opened).await;
+        }
+        let session = self
+            .begin(opened.total, Ranges::default())
+            .await
+            .map_err(Trouble::Fatal)?;
+        let segment = session
+            .plan()
+            .take(FIRST_PIECE, false)
+            .expect("a range of a file that has bytes");
+        self.drive(&session, segment, opened.body, true).await?;
+        self.finish(session).await
+    }
+
+    /// A reply that holds the whole file.
+    async fn whole(&mut self, mut opened: Opened) -> Result<Fetched, Trouble> {
+        if let Some(size) = opened.total.filter(|size| *size <= SMALL) {
+            if self.progress.is_none() {
+                self.report_start(Some(size));
+            }
+            let mut batch = Batch::new(0);
+            let trouble = loop {
+                match opened.body.next().await {
+                    Ok(Some(bytes)) => {
+                        batch.push(bytes);
+                        if batch.len() > size {
+                            return Err(self.too_long(size));
+                        }
+                    }
+                    Ok(None) if batch.len() == size => return self.small(batch, size).await,
+                    Ok(None) => break self.too_short(size, batch.len()),
+                    Err(err) => break err.into(),
+                }
+            };
+            let session = self
+                .begin(opened.total, Ranges::default())
+                .await
+                .map_err(Trouble::Fatal)?;
+            if batch.len() > 0 {
+                let work = session.clone();
+                blocking(move || work.write(batch)).await.map_err(Trouble::Fatal)?;
+            }
+            return Err(trouble);
+        }
+        let session = self
+            .begin(opened.total, Ranges::default())
+            .await
+            .map_err(Trouble::Fatal)?;
+        let segment = session.plan().take(u64::MAX, false);
+        if let Some(segment) = segment {
+            let ranges = opened.ranges && self.ranges;
+            self.drive(&session, segment, opened.body, ranges).await?;
+        }
+        self.finish(session).await
+    }
+
+    /// Checks and writes a file that is in memory.
+    async fn small(&mut self, batch: Batch, size: u64) -> Result<Fetched, Trouble> {
+        let (origin, path) = (self.origin.clone(), self.path.clone());
+        let checked = blocking(move || {
+            let expected = origin.expected_hash();
+            let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
+            if expected == found {
+                let partial = Partial::open(&path, false)?;
+                partial.write(&batch)?;
+                Journal::remove(&path)?;
+            }
+            Ok((expected, found))
+        });
+        let (expected, found) = checked.await.map_err(Trouble::Fatal)?;
+        if let (Some(expected), Some(found)) = (expected, found)
+            && expected != found
+        {
+            return Err(Trouble::Wrong(self.origin.integrity(expected, found)));
+        }
+        if let Some(progress) = &self.progress {
+            progress.advance(size);
+        }
+        Ok(self.fetched(size, found))
+    }
+
+    /// All bytes are there: are they the right ones?
+    async fn finish(&mut self, session: Arc<Session>) -> Result<Fetched, Trouble> {
+        session.settle().await;
+        let total = session.plan().total().unwrap_or_default();
+        let expected = self.origin.expected_hash();
+        let found = match (&session.verifier, expected) {
+            (Some(verifier), _) => Some(verifier.finish().await?),
+            // The size was not known before, and git hashes it first.
+            (None, Some(expected)) => {
+                let done = session.plan().done().clone();
+                Some(
+                    Verifier::start(session.partial.clone(), expected, total, done)?
+                        .finish()
+                        .await?,
+                )
+            }
+            (None, None) => None,
+        };
+        if let (Some(expected), Some(found)) = (expected, found)
+            && expected != found
+        {
+            return Err(Trouble::Wrong(self.origin.integrity(expected, found)));
+        }
+        let work = session.clone();
+        blocking(move || work.complete(total)).await.map_err(Trouble::Fatal)?;
+        Ok(self.fetched(total, found))
+    }
+
+    fn fetched(&self, bytes: u64, found: Option<verify::ContentHash>) -> Fetched {
+        let known = self.origin.known();
+        Fetched {
+            bytes,
+            resumed_from: self.resumed_from,
+            etag: known.etag,
+            commit_hash: known.commit_hash,
+            sha256: found.and_then(|hash| hash.as_sha256()),
+        }
+    }
+
+    fn too_long(&self, size: u64) -> Trouble {
+        too_long(&self.origin, size)
+    }
+
+    fn too_short(&self, size: u64, received: u64) -> Trouble {
+        too_short(&self.origin, size, received)
+    }
+
+    /// Lets connections work until all bytes are there, or the last of them has failed.
+    async fn drive(
+        &mut self,
+        session: &Arc<Session>,
+        segment: Arc<Segment>,
+        body: Body,
+        ranges: bool,
+    ) -> Result<(), Trouble> {
+        let mut lanes = JoinSet::new();
+        lanes.spawn(lane(session.clone(), Some((segment, body)), None));
+        let mut growth = Growth::new(if ranges { self.connections } else { 1 });
+        let mut ticks = tokio::time::interval(TICK);
+        ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        ticks.reset();
+        loop {
+            tokio::select! {
+                ended = lanes.join_next() => {
+                    let result = match ended {
+                        Some(Ok(result)) => result,
+                        Some(Err(panic)) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),
+                        Some(Err(_)) | None => Ok(()),
+                    };
+                    if session.plan().is_complete() {
+                        lanes.shutdown().await;
+                        return Ok(());
+                    }
+                    match result {
+                        Ok(()) if lanes.is_empty() => {
+                            lanes.spawn(lane(session.clone(), None, None));
+                        }
+                        Ok(()) => {}
+                        Err(Trouble::Again(err)) if !lanes.is_empty() => {
+                            tracing::debug!(path = %self.origin.source.path, error = %err, left = lanes.len(), "a connection failed");
+                            let wait = self.api.shared.config.retry.wait_after(1, &err);
+                            growth.retreat(lanes.len(), wait.unwrap_or_default(), Instant::now());
+                        }
+                        Err(trouble) => {
+                            lanes.shutdown().await;
+                            return Err(trouble);
+                        }
+                    }
+                }
+                _ = ticks.tick(), if ranges => {
+                    let target = growth.tick(session.received.load(Ordering::Relaxed), Instant::now());
+                    session.target.store(target, Ordering::Relaxed);
+                    while lanes.len() < target && session.plan().has_work() {
+                        let Ok(permit) = self.api.shared.connections.clone().try_acquire_owned() else { break };
+                        lanes.spawn(lane(session.clone(), None, Some(permit)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn too_long(origin: &Origin, size: u64) -> Trouble {
+    Trouble::Wrong(origin.integrity(format!("{size} bytes"), "more"))
+}
+
+fn too_short(origin: &Origin, size: u64, received: u64) -> Trouble {
+    Trouble::Again(origin.integrity(format!("{size} bytes"), format!("{received} bytes")))
+}
+
+/// Runs what blocks on a thread for that.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+    match spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Err(Error::Aborted),
+    }
+}
+
+/// One connection: fetches ranges until none is left for it.
+async fn lane(
+    session: Arc<Session>,
+    first: Option<(Arc<Segment>, Body)>,
+    permit: Option<OwnedSemaphorePermit>,
+) -> Result<(), Trouble> {
+    let _count = LaneCount::new(session.clone());
+    let mut first = first;
+    let mut most = FIRST_PIECE;
+    loop {
+        let (segment, mut body) = match first.take() {
+            Some(first) => first,
+            None => {
+                if permit.is_some() && session.lanes.load(Ordering::Relaxed) > session.target.load(Ordering::Relaxed) {
+                    return Ok(());
+                }
+                let (segment, total) = {
+                    let mut plan = session.plan();
+                    (plan.take(most, true), plan.total())
+                };
+                let Some(segment) = segment else { return Ok(()) };
+                let range = segment.start()..segment.end();
+                match session.origin.open(Some(range), total).await {
+                    Ok(opened) if opened.body.whole => {
+                        session.plan().leave(&segment);
+                        let problem = "all of the file where a range was asked for";
+                        return Err(Trouble::NoRanges(Error::malformed("the server", problem)));
+                    }
+                    Ok(opened) => (segment, opened.body),
+                    Err(trouble) => {
+                        session.plan().leave(&segment);
+                        return Err(trouble);
+                    }
+                }
+            }
+        };
+        let began = Instant::now();
+        let result = session.pump(&segment, &mut body).await;
+        session.plan().leave(&segment);
+        result?;
+        let rate = (segment.position() - segment.start()) as f64 / began.elapsed().as_secs_f64().max(0.001);
+        most = ((rate * PIECE_SECONDS) as u64).clamp(LEAST_PIECE, MOST_PIECE) / BATCH * BATCH;
+    }
+}
+
+/// Counts the connections of a session.
+struct LaneCount(Arc<Session>);
+
+impl LaneCount {
+    fn new(session: Arc<Session>) -> Self {
+        session.lanes.fetch_add(1, Ordering::Relaxed);
+        Self(session)
+    }
+}
+
+impl Drop for LaneCount {
+    fn drop(&mut self) {
+        self.0.lanes.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// What all connections of a download share: the file, its plan, its hash.
+struct Session {
+    origin: Arc<Origin>,
+    path: PathBuf,
+    partial: Arc<Partial>,
+    plan: Mutex<Plan>,
+    verifier: Option<Verifier>,
+    progress: Arc<FileProgress>,
+    /// One permit for each write that may be under way.
+    writes: Arc<Semaphore>,
+    most_writes: u32,
+    received: AtomicU64,
+    lanes: AtomicUsize,
+    target: AtomicUsize,
+    journal: Mutex<Saved>,
+}
+
+/// The journal on disk.
+struct Saved {
+    at: Instant,
+    bytes: u64,
+    /// Whether there is to be one.
+    wanted: bool,
+}
+
+impl Session {
+    /// Opens the file. Blocks.
+    fn open(
+        origin: Arc<Origin>,
+        path: PathBuf,
+        total: Option<u64>,
+        done: Ranges,
+        progress: Arc<FileProgress>,
+        connections: usize,
+    ) -> std::io::Result<Self> {
+        if done.is_empty() {
+            Journal::remove(&path)?;
+        }
+        let partial = Arc::new(Partial::open(&path, !done.is_empty())?);
+        if let Some(total) = total {
+            partial.allocate(total)?;
+        }
+        let verifier = match (origin.expected_hash(), total) {
+            (Some(expected), Some(total)) => Some(Verifier::start(partial.clone(), expected, total, done.clone())?),
+            _ => None,
+        };
+        let most_writes = u32::try_from(connections.saturating_mul(2))
+            .unwrap_or(u32::MAX)
+            .min(1024);
+        let saved = Saved {
+            at: Instant::now(),
+            bytes: done.covered(),
+            wanted: true,
+        };
+        Ok(Self {
+            origin,
+            path,
+            partial,
+            plan: Plan::new(total, done).into(),
+            verifier,
+            progress,
+            writes: Arc::new(Semaphore::new(most_writes as usize)),
+            most_writes,
+            received: 0.into(),
+            lanes: 0.into(),
+            target: 1.into(),
+            journal: saved.into(),
+        })
+    }
+
+    fn plan(&self) -> MutexGuard<'_, Plan> {
+        // Whoever panicked with the lock held had changed one field of plain data: it is still a plan.
+        self.plan.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Moves bytes from a reply to the file, up to the segment's end.
+    async fn pump(self: &Arc<Self>, segment: &Arc<Segment>, body: &mut Body) -> Result<(), Trouble> {
+        let mut batch = Batch::new(segment.position());
+        let mut writing = None;
+        let result = self.read(segment, body, &mut batch, &mut writing).await;
+        if batch.len() > 0 {
+            let last = self.submit(batch).await;
+            wait_for(&mut writing).await?;
+            writing = Some(last);
+        }
+        wait_for(&mut writing).await?;
+        result
+    }
+
+    async fn read(
+        self: &Arc<Self>,
+        segment: &Arc<Segment>,
+        body: &mut Body,
+        batch: &mut Batch,
+        writing: &mut Option<Writing>,
+    ) -> Result<(), Trouble> {
+        loop {
+            let (at, end) = (batch.end(), segment.end());
+            if at >= end {
+                break;
+            }
+            match body.next().await.map_err(Trouble::from)? {
+                Some(mut bytes) => {
+                    let room = segment.end().saturating_sub(at);
+                    if bytes.len() as u64 > room {
+                        if body.whole && self.plan().total() == Some(segment.end()) {
+                            return Err(too_long(&self.origin, segment.end()));
+                        }
+                        bytes.truncate(room as usize);
+                    }
+                    self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+                    self.gather(bytes, batch, writing).await?;
+                    segment.arrived(batch.end());
+                }
+                None if end == u64::MAX => {
+                    self.plan().ends_at(at);
+                    return Ok(());
+                }
+                // The server gave less than was asked for, and said so.
+                None if body.end == Some(at) && at > segment.start() => return Ok(()),
+                None => return Err(too_short(&self.origin, end, at)),
+            }
+        }
+        let all = body.whole && self.plan().total() == Some(batch.end());
+        if all && body.next().await.map_err(Trouble::from)?.is_some() {
+            return Err(too_long(&self.origin, batch.end()));
+        }
+        Ok(())
+    }
+
+    /// Adds bytes to the batch, and sends it off at each boundary.
+    async fn gather(
+        self: &Arc<Self>,
+        mut bytes: Bytes,
+        batch: &mut Batch,
+        writing: &mut Option<Writing>,
+    ) -> Result<(), Trouble> {
+        while !bytes.is_empty() {
+            let boundary = (batch.offset / BATCH + 1) * BATCH;
+            let room = boundary - batch.end();
+            batch.push(bytes.split_to(room.min(bytes.len() as u64) as usize));
+            if batch.end() == boundary {
+                // The one before is under way while this one was gathered: two at a time for each connection.
+                wait_for(writing).await?;
+                *writing = Some(self.submit(batch.take()).await);
+            }
+        }
+        Ok(())
+    }
+
+    async fn submit(self: &Arc<Self>, batch: Batch) -> Writing {
+        let permit = self.writes.clone().acquire_owned().await;
+        let session = self.clone();
+        spawn_blocking(move || {
+            let _permit = permit;
+            session.write(batch)
+        })
+    }
+
+    /// Writes a batch and tells everyone. Blocks.
+    fn write(&self, batch: Batch) -> std::io::Result<()> {
+        self.partial.write(&batch)?;
+        let new = self.plan().written(batch.offset..batch.end());
+        self.progress.advance(new);
+        if let Some(verifier) = &self.verifier {
+            verifier.written(batch);
+        }
+        self.save_if_due()
+    }
+
+    fn save_if_due(&self) -> std::io::Result<()> {
+        // Another writer is saving: it will do.
+        let Ok(mut saved) = self.journal.try_lock() else {
+            return Ok(());
+        };
+        let bytes = self.plan().done().covered();
+        if saved.wanted && (bytes.saturating_sub(saved.bytes) >= JOURNAL_BYTES || saved.at.elapsed() >= JOURNAL_TIME) {
+            self.save(&mut saved)?;
+        }
+        Ok(())
+    }
+
+    fn save(&self, saved: &mut Saved) -> std::io::Result<()> {
+        let (total, done) = {
+            let plan = self.plan();
+            (plan.total(), plan.done().clone())
+        };
+        let Some(total) = total.filter(|_| !done.is_empty()) else {
+            return Ok(());
+        };
+        if self.verifier.is_none() {
+            // Nothing but the disk itself vouches for these bytes.
+            self.partial.sync()?;
+        }
+        let known = self.origin.known();
+        let etag = known.etag.map(|etag| etag.to_string());
+        Journal::new(etag, known.validator, total, &done).save(&self.path)?;
+        saved.at = Instant::now();
+        saved.bytes = done.covered();
+        Ok(())
+    }
+
+    fn saved(&self) -> MutexGuard<'_, Saved> {
+        self.journal.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for all writes that are under way.
+    async fn settle(&self) {
+        // The semaphore is never closed, so this cannot fail.
+        let _ = self.writes.acquire_many(self.most_writes).await;
+    }
+
+    /// The file is right and whole. Blocks.
+    fn complete(&self, total: u64) -> std::io::Result<()> {
+        self.saved().wanted = false;
+        self.partial.set_len(total)?;
+        Journal::remove(&self.path)
+    }
+
+    /// What has arrived is wrong, or of no use. Blocks.
+    fn discard(&self) -> std::io::Result<()> {
+        self.saved().wanted = false;
+        Journal::remove(&self.path)?;
+        self.partial.discard()
+    }
+
+    /// Keeps what has arrived for later, if anything has. Blocks.
+    fn keep(&self) -> std::io::Result<()> {
+        let useful = {
+            let plan = self.plan();
+            plan.total().is_some() && !plan.done().is_empty()
+        };
+        if !useful {
+            return self.discard();
+        }
+        let mut saved = self.saved();
+        self.save(&mut saved)?;
+        saved.wanted = false;
+        Ok(())
+    }
+}
+
+impl Drop for Session {
+    /// A download that was dropped midway leaves its journal; a few hundred bytes.
+    fn drop(&mut self) {
+        let wanted = self.saved().wanted;
+        if wanted && let Err(err) = self.keep() {
+            tracing::warn!(error = %err, "the journal of an interrupted download could not be written");
+        }
+    }
+}
+
+type Writing = JoinHandle<std::io::Result<()>>;
+
+async fn wait_for(writing: &mut Option<Writing>) -> Result<(), Trouble> {
+    match writing.take() {
+        None => Ok(()),
+        Some(task) => match task.await {
+            Ok(result) => Ok(result?),
+            Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+            Err(_) => Err(Trouble::Fatal(Error::Aborted)),
+        },
+    }
+}

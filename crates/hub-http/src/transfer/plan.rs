@@ -1,0 +1,326 @@
+//! Which bytes are there, which are being fetched and which come next. No I/O.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+/// A set of byte ranges: sorted, none touching another.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Ranges(Vec<Range<u64>>);
+
+impl Ranges {
+    /// Adds a range; tells how many of its bytes are new.
+    pub(super) fn insert(&mut self, range: Range<u64>) -> u64 {
+        if range.is_empty() {
+            return 0;
+        }
+        let first = self.0.partition_point(|r| r.end < range.start);
+        let last = self.0.partition_point(|r| r.start <= range.end);
+        let touched = &self.0[first..last];
+        let known: u64 = touched
+            .iter()
+            .map(|r| r.end.min(range.end).saturating_sub(r.start.max(range.start)))
+            .sum();
+        let merged = match (touched.first(), touched.last()) {
+            (Some(head), Some(tail)) => head.start.min(range.start)..tail.end.max(range.end),
+            _ => range.clone(),
+        };
+        self.0.splice(first..last, [merged]);
+        range.end - range.start - known
+    }
+
+    /// How many bytes it has.
+    pub(super) fn covered(&self) -> u64 {
+        self.0.iter().map(|r| r.end - r.start).sum()
+    }
+
+    /// What is missing of `within`.
+    pub(super) fn missing(&self, within: Range<u64>) -> Vec<Range<u64>> {
+        let mut gaps = Vec::new();
+        let mut at = within.start;
+        for range in self.0.iter().filter(|r| r.end > within.start && r.start < within.end) {
+            if range.start > at {
+                gaps.push(at..range.start);
+            }
+            at = at.max(range.end);
+        }
+        if at < within.end {
+            gaps.push(at..within.end);
+        }
+        gaps
+    }
+
+    /// Where the run of bytes ends that `at` is in, if it is in one.
+    pub(super) fn run_end(&self, at: u64) -> Option<u64> {
+        let next = self.0.partition_point(|r| r.end <= at);
+        self.0.get(next).filter(|r| r.start <= at).map(|r| r.end)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Range<u64>> {
+        self.0.iter()
+    }
+}
+
+/// A range that one connection fetches. Its end may come closer while it does: another one took the rest over.
+#[derive(Debug)]
+pub(super) struct Segment {
+    start: u64,
+    position: AtomicU64,
+    end: AtomicU64,
+    since: Instant,
+    /// When bytes last arrived, in milliseconds after `since`.
+    last: AtomicU64,
+    /// Another connection fetches the same, since this one is slow.
+    raced: AtomicBool,
+}
+
+impl Segment {
+    fn new(range: Range<u64>) -> Arc<Self> {
+        Arc::new(Self {
+            start: range.start,
+            position: range.start.into(),
+            end: range.end.into(),
+            since: Instant::now(),
+            last: 0.into(),
+            raced: false.into(),
+        })
+    }
+
+    pub(super) fn start(&self) -> u64 {
+        self.start
+    }
+
+    /// Up to where bytes have arrived.
+    pub(super) fn position(&self) -> u64 {
+        self.position.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn arrived(&self, position: u64) {
+        self.position.store(position, Ordering::Relaxed);
+        self.last
+            .store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    pub(super) fn end(&self) -> u64 {
+        self.end.load(Ordering::Relaxed)
+    }
+
+    fn left(&self) -> u64 {
+        self.end().saturating_sub(self.position())
+    }
+
+    /// Whether it would take long for what is left: it has stopped, or creeps.
+    fn is_slow(&self) -> bool {
+        let now = self.since.elapsed();
+        let rate = (self.position() - self.start) as f64 / now.as_secs_f64().max(0.001);
+        let silent = (now.as_millis() as u64).saturating_sub(self.last.load(Ordering::Relaxed));
+        silent > SILENT_MILLISECONDS || now.as_secs_f64() > SLOW_SECONDS && self.left() as f64 > rate * SLOW_SECONDS
+    }
+
+    /// Whether half of what is left is worth a connection of its own.
+    fn can_be_split(&self) -> bool {
+        self.left() >= LEAST_SPLIT || self.left() >= LEAST_SLOW_SPLIT && self.is_slow()
+    }
+
+    /// Whether another connection should fetch the same at the same time.
+    fn can_be_raced(&self) -> bool {
+        self.left() > 0 && !self.raced.load(Ordering::Relaxed) && self.is_slow()
+    }
+}
+
+/// The least that is worth a connection of its own.
+const LEAST_SPLIT: u64 = 4 << 20;
+/// The same where the connection that has it is slow.
+const LEAST_SLOW_SPLIT: u64 = 256 << 10;
+const SLOW_SECONDS: f64 = 3.0;
+const SILENT_MILLISECONDS: u64 = 2000;
+
+/// The plan of one file.
+#[derive(Debug)]
+pub(super) struct Plan {
+    done: Ranges,
+    waiting: VecDeque<Range<u64>>,
+    active: Vec<Arc<Segment>>,
+    total: Option<u64>,
+}
+
+impl Plan {
+    /// A plan for `total` bytes (`None`: until the end) of which `done` are there.
+    pub(super) fn new(total: Option<u64>, done: Ranges) -> Self {
+        let waiting = done.missing(0..total.unwrap_or(u64::MAX)).into();
+        Self {
+            done,
+            waiting,
+            active: Vec::new(),
+            total,
+        }
+    }
+
+    /// The next range of at most `most` bytes; where nothing waits, the second half of what the slowest has left.
+    pub(super) fn take(&mut self, most: u64, split: bool) -> Option<Arc<Segment>> {
+        let range = match self.waiting.pop_front() {
+            Some(range) if range.end - range.start > most => {
+                let middle = range.start + most;
+                self.waiting.push_front(middle..range.end);
+                range.start..middle
+            }
+            Some(range) => range,
+            None if split => self.split()?,
+            None => return None,
+        };
+        let segment = Segment::new(range);
+        self.active.push(segment.clone());
+        Some(segment)
+    }
+
+    /// Takes the second half of the segment with most left, if that is worth it, or what a slow one has left.
+    fn split(&mut self) -> Option<Range<u64>> {
+        let victim = self.active.iter().max_by_key(|segment| segment.left())?;
+        if victim.can_be_split() {
+            let end = victim.end();
+            let middle = end - victim.left() / 2;
+            victim.end.store(middle, Ordering::Relaxed);
+            return Some(middle..end);
+        }
+        let slow = self.active.iter().find(|segment| segment.can_be_raced())?;
+        slow.raced.store(true, Ordering::Relaxed);
+        self.done.missing(slow.start..slow.end()).into_iter().next()
+    }
+
+    /// Whether [`Plan::take`] would give something.
+    pub(super) fn has_work(&self) -> bool {
+        !self.waiting.is_empty() || (self.active.iter()).any(|segment| segment.can_be_split() || segment.can_be_raced())
+    }
+
+    /// Nobody works on the segment any more; what is missing of it waits again.
+    pub(super) fn leave(&mut self, segment: &Arc<Segment>) {
+        self.active.retain(|other| !Arc::ptr_eq(other, segment));
+        // What another connection fetches too is left to that one.
+        let mut known = self.done.clone();
+        for other in &self.active {
+            known.insert(other.start..other.end());
+        }
+        for gap in known.missing(segment.start..segment.end()).into_iter().rev() {
+            self.waiting.push_front(gap);
+        }
+    }
+
+    /// The bytes are in the file. Tells how many of them are new.
+    pub(super) fn written(&mut self, range: Range<u64>) -> u64 {
+        self.done.insert(range)
+    }
+
+    /// The file ends here, which was not known before.
+    pub(super) fn ends_at(&mut self, total: u64) {
+        self.total = Some(total);
+        self.waiting.clear();
+        for segment in &self.active {
+            segment.end.store(total, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn done(&self) -> &Ranges {
+        &self.done
+    }
+
+    pub(super) fn total(&self) -> Option<u64> {
+        self.total
+    }
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.total
+            .is_some_and(|total| total == 0 || self.done.run_end(0) == Some(total))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn a_large_segment_is_shared_and_a_small_one_is_not() {
+        let mut plan = Plan::new(Some(64 << 20), Ranges::default());
+        let first = plan.take(u64::MAX, true).unwrap();
+        first.arrived(32 << 20);
+        let second = plan.take(u64::MAX, true).unwrap();
+        assert_eq!(
+            (first.end(), second.start(), second.end()),
+            (48 << 20, 48 << 20, 64 << 20)
+        );
+        first.arrived((48 << 20) - 100);
+        second.arrived((64 << 20) - 100);
+        assert!(plan.take(u64::MAX, true).is_none());
+        assert!(!plan.has_work());
+    }
+
+    #[test]
+    fn what_a_connection_leaves_waits_again() {
+        let mut plan = Plan::new(Some(100), Ranges::default());
+        let segment = plan.take(60, false).unwrap();
+        plan.written(0..10);
+        plan.written(20..30);
+        plan.leave(&segment);
+        let mut next = || plan.take(u64::MAX, false).map(|s| s.start()..s.end());
+        assert_eq!(
+            [next(), next(), next(), next()],
+            [Some(10..20), Some(30..60), Some(60..100), None]
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_a_set(parts in prop::collection::vec((0u64..60, 0u64..20), 0..20)) {
+            let mut ranges = Ranges::default();
+            let mut bytes = std::collections::BTreeSet::new();
+            for (start, length) in parts {
+                let new = (start..start + length).filter(|b| bytes.insert(*b)).count() as u64;
+                prop_assert_eq!(ranges.insert(start..start + length), new);
+            }
+            prop_assert_eq!(ranges.covered(), bytes.len() as u64);
+            let missing: Vec<u64> = ranges.missing(0..100).into_iter().flatten().collect();
+            prop_assert_eq!(missing, (0..100).filter(|b| !bytes.contains(b)).collect::<Vec<_>>());
+            for at in 0..100 {
+                prop_assert_eq!(ranges.run_end(at).is_some(), bytes.contains(&at));
+            }
+            prop_assert!(ranges.iter().zip(ranges.iter().skip(1)).all(|(a, b)| a.end < b.start));
+        }
+
+        #[test]
+        fn every_byte_is_planned_once(total in 1u64..(64 << 20), most in 1u64 << 20..(16 << 20), steps in prop::collection::vec(0u8..4, 1..60)) {
+            let mut plan = Plan::new(Some(total), Ranges::default());
+            let mut active: Vec<Arc<Segment>> = Vec::new();
+            let finish = |plan: &mut Plan, segment: Arc<Segment>, part: u64| {
+                let end = segment.start() + (segment.end() - segment.start()) / part;
+                segment.arrived(end);
+                let new = plan.written(segment.start()..end);
+                assert_eq!(new, end - segment.start());
+                plan.leave(&segment);
+            };
+            for step in steps {
+                match step {
+                    0 | 1 => active.extend(plan.take(most, true)),
+                    part if !active.is_empty() => {
+                        let segment = active.remove(0);
+                        finish(&mut plan, segment, u64::from(part) - 1);
+                    }
+                    _ => {}
+                }
+            }
+            for segment in active {
+                finish(&mut plan, segment, 1);
+            }
+            while let Some(segment) = plan.take(most, true) {
+                finish(&mut plan, segment, 1);
+            }
+            prop_assert!(plan.is_complete());
+        }
+    }
+}

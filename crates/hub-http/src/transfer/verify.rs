@@ -1,0 +1,282 @@
+//! The hash of what arrives, computed in order on a thread of its own.
+//!
+//! What has just been written and is next in order is hashed from the buffers that it arrived in. What arrived out of
+//! order, or faster than this thread is, is read back from the file when its turn comes: from the page cache, as a
+//! rule. So neither the network nor the writer ever waits for the hash, and memory is bounded.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+
+use bytes::Bytes;
+use hub_types::{Etag, GitOid, GitOidHasher, Sha256, Sha256Hasher};
+use tokio::sync::oneshot;
+
+use super::plan::Ranges;
+use super::write::{Batch, Partial};
+
+/// A content hash: expected or found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ContentHash {
+    Sha256(Sha256),
+    GitOid(GitOid),
+}
+
+impl ContentHash {
+    /// The hash that an etag is, if it is one.
+    pub(super) fn of_etag(etag: &Etag) -> Option<Self> {
+        (etag.as_sha256().map(Self::Sha256)).or_else(|| etag.as_git_oid().map(Self::GitOid))
+    }
+
+    pub(super) fn as_sha256(&self) -> Option<Sha256> {
+        match self {
+            Self::Sha256(hash) => Some(*hash),
+            Self::GitOid(_) => None,
+        }
+    }
+}
+
+impl std::fmt::Display for ContentHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Sha256(hash) => write!(f, "sha256 {hash}"),
+            Self::GitOid(oid) => write!(f, "git blob {oid}"),
+        }
+    }
+}
+
+/// Computes a hash of the kind that is expected.
+pub(super) enum Hasher {
+    Sha256(Sha256Hasher),
+    GitOid(GitOidHasher),
+}
+
+impl Hasher {
+    pub(super) fn new(expected: ContentHash, size: u64) -> Self {
+        match expected {
+            ContentHash::Sha256(_) => Self::Sha256(Sha256Hasher::new()),
+            ContentHash::GitOid(_) => Self::GitOid(GitOidHasher::new(size)),
+        }
+    }
+
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        match self {
+            Self::Sha256(hasher) => hasher.update(bytes),
+            Self::GitOid(hasher) => hasher.update(bytes),
+        }
+    }
+
+    pub(super) fn finish(self) -> ContentHash {
+        match self {
+            Self::Sha256(hasher) => ContentHash::Sha256(hasher.finish()),
+            Self::GitOid(hasher) => ContentHash::GitOid(hasher.finish()),
+        }
+    }
+}
+
+/// How much may lie in memory, waiting to be hashed.
+const MOST_WAITING: u64 = 16 << 20;
+/// How much is read back from the file at a time.
+const READ_BACK: u64 = 1 << 20;
+
+#[derive(Default)]
+struct State {
+    /// What is in the file.
+    written: Ranges,
+    /// What is in memory too, by its offset.
+    waiting: BTreeMap<u64, Batch>,
+    waiting_bytes: u64,
+    /// How far the hash is.
+    position: u64,
+    stopped: bool,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // A panic of another thread while it had the lock leaves plain numbers behind, each valid by itself.
+        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// The thread that hashes one file. Dropping it ends the thread.
+pub(super) struct Verifier {
+    shared: Arc<Shared>,
+    result: Mutex<Option<oneshot::Receiver<io::Result<ContentHash>>>>,
+}
+
+impl Verifier {
+    /// Starts the thread for a file of `size` bytes, of which `written` are there.
+    pub(super) fn start(partial: Arc<Partial>, expected: ContentHash, size: u64, written: Ranges) -> io::Result<Self> {
+        let shared = Arc::new(Shared {
+            state: Mutex::new(State {
+                written,
+                ..State::default()
+            }),
+            changed: Condvar::new(),
+        });
+        let (sender, result) = oneshot::channel();
+        let work = shared.clone();
+        std::thread::Builder::new().name("hub-hash".to_owned()).spawn(move || {
+            if let Some(found) = hash(&work, &partial, Hasher::new(expected, size), size).transpose() {
+                // Nobody waits for it any more when the download has failed meanwhile.
+                let _ = sender.send(found);
+            }
+        })?;
+        Ok(Self {
+            shared,
+            result: Mutex::new(Some(result)),
+        })
+    }
+
+    /// The batch has been written.
+    pub(super) fn written(&self, batch: Batch) {
+        let mut state = self.shared.lock();
+        state.written.insert(batch.offset..batch.end());
+        let next = state.position + MOST_WAITING;
+        if batch.offset >= state.position && batch.end() <= next && state.waiting_bytes + batch.len() <= MOST_WAITING {
+            state.waiting_bytes += batch.len();
+            if let Some(old) = state.waiting.insert(batch.offset, batch) {
+                state.waiting_bytes -= old.len();
+            }
+        }
+        drop(state);
+        self.shared.changed.notify_one();
+    }
+
+    /// Waits for the hash of the whole file. All of it must have been written.
+    pub(super) async fn finish(&self) -> io::Result<ContentHash> {
+        let ended = || io::Error::other("the thread that hashes has ended unexpectedly");
+        let result = self.result.lock().ok().and_then(|mut result| result.take());
+        result.ok_or_else(ended)?.await.map_err(|_| ended())?
+    }
+}
+
+impl Drop for Verifier {
+    fn drop(&mut self) {
+        self.shared.lock().stopped = true;
+        self.shared.changed.notify_one();
+    }
+}
+
+enum Next {
+    Memory(Batch),
+    File(u64),
+}
+
+/// The thread's work; `None` when it was stopped.
+fn hash(shared: &Shared, partial: &Partial, mut hasher: Hasher, size: u64) -> io::Result<Option<ContentHash>> {
+    let mut buffer = Vec::new();
+    let mut position = 0;
+    while position < size {
+        match next(shared, position) {
+            None => return Ok(None),
+            Some(Next::Memory(batch)) => {
+                for chunk in &batch.chunks {
+                    hasher.update(chunk);
+                }
+                position = batch.end();
+            }
+            Some(Next::File(end)) => {
+                let length = (end.min(size) - position).min(READ_BACK) as usize;
+                buffer.resize(length, 0);
+                partial.read(&mut buffer, position)?;
+                hasher.update(&buffer);
+                position += length as u64;
+            }
+        }
+    }
+    Ok(Some(hasher.finish()))
+}
+
+/// Waits until the bytes at `position` are there; `None` when it is stopped.
+fn next(shared: &Shared, position: u64) -> Option<Next> {
+    let mut state = shared.lock();
+    state.position = position;
+    loop {
+        if state.stopped {
+            return None;
+        }
+        while let Some(entry) = state.waiting.first_entry() {
+            if *entry.key() > position {
+                break;
+            }
+            let (offset, batch) = entry.remove_entry();
+            state.waiting_bytes -= batch.len();
+            if offset == position {
+                return Some(Next::Memory(batch));
+            }
+        }
+        if let Some(mut end) = state.written.run_end(position) {
+            // Up to what lies in memory, which is cheaper.
+            if let Some((offset, _)) = state.waiting.first_key_value() {
+                end = end.min(*offset);
+            }
+            return Some(Next::File(end));
+        }
+        state = shared
+            .changed
+            .wait(state)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+    }
+}
+
+/// Hashes what is in memory. For small files, before they are written.
+pub(super) fn of_chunks(expected: ContentHash, size: u64, chunks: &[Bytes]) -> ContentHash {
+    let mut hasher = Hasher::new(expected, size);
+    for chunk in chunks {
+        hasher.update(chunk);
+    }
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn order_and_overlap_do_not_matter(length in 1usize..50_000, parts in prop::collection::vec((0usize..50_000, 1usize..20_000), 0..20), resumed in 0usize..50_000) {
+            let content: Vec<u8> = (0..length).map(|n| (n * 7 + n / 251) as u8).collect();
+            let dir = tempfile::tempdir().unwrap();
+            let partial = Arc::new(Partial::open(&dir.path().join("x"), false).unwrap());
+            let batch = |start: usize, end: usize| {
+                let (start, end) = (start.min(length), end.min(length));
+                let mut batch = Batch::new(start as u64);
+                batch.push(Bytes::copy_from_slice(&content[start..end]));
+                partial.write(&batch).unwrap();
+                batch
+            };
+            let resumed = resumed.min(length);
+            batch(0, resumed);
+            let mut written = Ranges::default();
+            written.insert(0..resumed as u64);
+            let expected = ContentHash::Sha256(Sha256::of(&content));
+            let verifier = Verifier::start(partial.clone(), expected, length as u64, written).unwrap();
+            for (start, size) in parts {
+                verifier.written(batch(start, start + size));
+            }
+            verifier.written(batch(0, length));
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            prop_assert_eq!(runtime.block_on(verifier.finish()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_dropped_verifier_ends_its_thread() {
+        let dir = tempfile::tempdir().unwrap();
+        let partial = Arc::new(Partial::open(&dir.path().join("x"), false).unwrap());
+        let expected = ContentHash::GitOid(GitOid::of(b""));
+        let verifier = Verifier::start(partial.clone(), expected, 10, Ranges::default()).unwrap();
+        let result = verifier.result.lock().unwrap().take().unwrap();
+        drop(verifier);
+        assert!(result.blocking_recv().is_err());
+    }
+}
