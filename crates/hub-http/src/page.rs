@@ -19,8 +19,6 @@ use crate::request::Request;
 
 type FetchPage<T> = Box<dyn FnMut() -> Option<BoxFuture<Result<Page<T>>>> + Send>;
 
-type Keep<T> = Box<dyn Fn(&T) -> bool + Send>;
-
 /// One page, and how to get the next one.
 struct Page<T> {
     items: VecDeque<T>,
@@ -35,7 +33,7 @@ pub struct Items<T> {
     fetch: Option<FetchPage<T>>,
     pending: Option<BoxFuture<Result<Page<T>>>>,
     left: Option<u64>,
-    keep: Option<Keep<T>>,
+    keep: Option<Box<dyn Fn(&T) -> bool + Send>>,
 }
 
 impl<T: Send + 'static> Items<T> {
@@ -94,9 +92,11 @@ impl<T: Send + 'static> Items<T> {
             let (api, request, parse) = (api.clone(), request.clone(), parse.clone());
             Box::pin(async move {
                 let Some(number) = number else { return Ok(None) };
-                let request = request.query(key, number.to_string()).retried();
-                let (reply, body) = api.send_whole(request).await?;
-                let page: P = crate::request::parse_json(reply.url(), &body)?;
+                let page: P = api
+                    .send(request.query(key, number.to_string()).retried())
+                    .await?
+                    .json()
+                    .await?;
                 let (items, more) = parse(page);
                 let next = (more && !items.is_empty()).then(|| number + 1);
                 Ok(Some((items, next)))
