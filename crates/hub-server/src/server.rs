@@ -257,7 +257,7 @@ impl Server {
     ///
     /// Those of the folder and the database.
     pub async fn seed_welcome(&self) -> Result<()> {
-        self.app.run(|store| crate::seed::welcome(store)).await
+        self.app.run(crate::seed::welcome).await
     }
 
     /// Takes no more connections, lets requests under way come to their end (ten seconds at the most) and frees the folder.

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use git2::Oid;
 use http_body_util::BodyExt as _;
-use hub_types::{CommitHash, RepoPath, Revision, Sha256};
+use hub_types::{RepoPath, Revision, Sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -654,11 +654,9 @@ async fn squash(State(app): State<App>, target: Target, params: Params, Json(bod
         .run(&app, move |store, repo, git| {
             store.locked(repo, || {
                 // A tag or a commit cannot be squashed; that there is one is the caller's mistake, not a missing branch.
-                let (name, head) = target_ref(git, &rev).or_else(|err| match git.resolve(&rev) {
-                    Ok(_) if rev.parse::<CommitHash>().is_ok() || !rev.starts_with("refs/") => {
-                        Err(Error::bad_request(format!("Cannot squash {rev}: it is not a branch")))
-                    }
-                    _ => Err(err),
+                let (name, head) = target_ref(git, &rev).map_err(|err| match git.resolve(&rev) {
+                    Ok(_) => Error::bad_request(format!("Cannot squash {rev}: it is not a branch")),
+                    Err(_) => err,
                 })?;
                 let message = body.message.unwrap_or_else(|| format!("Super-squash branch '{rev}'"));
                 let commit = git.commit(git.tree_of(head)?, &[], &author, &message)?;
@@ -738,7 +736,7 @@ mod tests {
             (delete("deletedFolder", ".gitattributes"), 404),
             (r#"{"key":"header","value":{"summary":"again"}}"#.to_owned(), 400),
         ] {
-            let reply = hub.commit(&[line.clone()]);
+            let reply = hub.commit(std::slice::from_ref(&line));
             assert_eq!(reply.status, status, "{line}: {}", reply.text());
         }
         hub.commit(&[delete("deletedFile", "nothing")])
