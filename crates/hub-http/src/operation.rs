@@ -3,23 +3,39 @@
 /// Defines an operation: a method that begins it, its fields as serde data, a setter for each option, and `.await`,
 /// `.wait()` (feature `blocking`) and `.spawn()`.
 ///
-/// ```ignore
-/// operation! {
-///     impl HfApi, Error;
+/// ```
+/// use hub_http::{Error, Result, operation};
 ///
-///     /// Creates a repo on the Hub.
-///     pub fn create_repo(
-///         /// The repo to create.
-///         repo_id: RepoId,
-///     ) -> CreateRepo(CreateRepoArgs) => RepoUrl {
-///         /// Makes the repo private. By default the owner's own setting decides.
-///         private: bool,
+/// #[derive(Clone, Debug)]
+/// pub struct Greeter {
+///     word: &'static str,
+/// }
+///
+/// operation! {
+///     impl Greeter, Error;
+///
+///     /// Greets someone.
+///     pub fn greet(
+///         /// Who is greeted.
+///         name: String,
+///     ) -> Greet(GreetArgs) => String {
+///         /// How many exclamation marks there are. By default none.
+///         marks: usize,
 ///     }
 /// }
 ///
-/// impl CreateRepoArgs {
-///     async fn run(self, api: HfApi) -> Result<RepoUrl> { … }
+/// impl GreetArgs {
+///     async fn run(self, greeter: Greeter) -> Result<String> {
+///         let marks = "!".repeat(self.marks.unwrap_or(0));
+///         Ok(format!("{}, {}{marks}", greeter.word, self.name))
+///     }
 /// }
+///
+/// # async fn example() -> Result<()> {
+/// let greeter = Greeter { word: "Hello" };
+/// assert_eq!(greeter.greet("Ada").marks(2).await?, "Hello, Ada!!");
+/// # Ok(()) }
+/// # futures_util::FutureExt::now_or_never(example()).unwrap().unwrap();
 /// ```
 ///
 /// The arguments' names are the Python client's, so that a recorded call can be replayed as it stands
@@ -119,6 +135,7 @@ macro_rules! __operation {
 
         impl $ctx {
             $(#[$meta])*
+            #[allow(clippy::too_many_arguments, reason = "what a call is about comes in the call")]
             pub fn $name(&self $(, $required: impl ::hub_types::Argument<$rtype>)*) -> $op {
                 let args = || -> ::std::result::Result<$args, ::hub_types::ValidationError> {
                     ::std::result::Result::Ok($args {

@@ -19,6 +19,8 @@ use crate::request::Request;
 
 type FetchPage<T> = Box<dyn FnMut() -> Option<BoxFuture<Result<Page<T>>>> + Send>;
 
+type Keep<T> = Box<dyn Fn(&T) -> bool + Send>;
+
 /// One page, and how to get the next one.
 struct Page<T> {
     items: VecDeque<T>,
@@ -33,7 +35,7 @@ pub struct Items<T> {
     fetch: Option<FetchPage<T>>,
     pending: Option<BoxFuture<Result<Page<T>>>>,
     left: Option<u64>,
-    keep: Option<Box<dyn Fn(&T) -> bool + Send>>,
+    keep: Option<Keep<T>>,
 }
 
 impl<T: Send + 'static> Items<T> {
@@ -92,11 +94,9 @@ impl<T: Send + 'static> Items<T> {
             let (api, request, parse) = (api.clone(), request.clone(), parse.clone());
             Box::pin(async move {
                 let Some(number) = number else { return Ok(None) };
-                let page: P = api
-                    .send(request.query(key, number.to_string()).retried())
-                    .await?
-                    .json()
-                    .await?;
+                let request = request.query(key, number.to_string()).retried();
+                let (reply, body) = api.send_whole(request).await?;
+                let page: P = crate::request::parse_json(reply.url(), &body)?;
                 let (items, more) = parse(page);
                 let next = (more && !items.is_empty()).then(|| number + 1);
                 Ok(Some((items, next)))

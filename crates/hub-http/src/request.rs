@@ -130,6 +130,7 @@ impl Request {
     }
 
     /// A request that goes to a signed address: no token, no user agent, none of the client's headers.
+    #[expect(clippy::wrong_self_convention, reason = "it says where the request goes")]
     pub(crate) fn to_store(mut self) -> Self {
         self.audience = Audience::Store;
         self

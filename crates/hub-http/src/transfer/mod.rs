@@ -83,7 +83,7 @@ pub struct FetchOptions {
     pub progress: ProgressHandle,
 }
 
-/// What [`HfApi::fetch_to_file`] did.
+/// What [`HfApi::fetch_to_file`](crate::HfApi::fetch_to_file) did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fetched {
