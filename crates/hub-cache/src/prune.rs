@@ -500,15 +500,10 @@ fn is_dead(left: &Leftover, min_age: Duration) -> bool {
     if !lock.exists() {
         return true;
     }
-    match lock::try_lock(&lock) {
-        // Where nobody can be kept out, only its age tells.
-        Ok(Attempt::Held(lock)) => lock.is_exclusive() || is_old(left, PruneOptions::default().min_age),
-        _ => false,
-    }
+    matches!(lock::try_lock(&lock), Ok(Attempt::Held(_)))
 }
 
-#[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::scan::scan;

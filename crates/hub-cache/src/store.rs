@@ -112,8 +112,7 @@ pub(crate) fn sweep(root: &Path, payload: &Path) -> Result<bool> {
     Ok(true)
 }
 
-#[cfg(test)]
-#[cfg(unix)]
+#[cfg(all(test, unix))]
 mod tests {
     use super::*;
     use crate::scan::scan;

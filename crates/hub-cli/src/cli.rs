@@ -35,6 +35,9 @@ pub(crate) struct Cli {
     /// How many times `-v` was given behind the command.
     #[arg(skip)]
     pub(crate) verbosity: u8,
+    /// Whether this is `auth login`, the one command for which a token is an argument.
+    #[arg(skip)]
+    pub(crate) is_login: bool,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -245,12 +248,15 @@ pub(crate) fn parse(args: Vec<OsString>) -> Result<(Cli, Option<String>), Stop> 
         .try_get_matches_from(args)
         .map_err(|err| Stop::new(err, &parser))?;
     let mut leaf = &matches;
-    while let Some((_, below)) = leaf.subcommand() {
+    let mut path = Vec::new();
+    while let Some((name, below)) = leaf.subcommand() {
+        path.push(name);
         leaf = below;
     }
     let verbosity = leaf.try_get_one::<u8>(VERBOSE).ok().flatten().copied().unwrap_or(0);
     let mut cli = Cli::from_arg_matches(&matches).map_err(|err| Stop::new(err, &parser))?;
     cli.verbosity = verbosity;
+    cli.is_login = path == ["auth", "login"];
     Ok((cli, notice))
 }
 

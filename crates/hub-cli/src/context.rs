@@ -45,15 +45,9 @@ impl Context {
         let settings = &self.settings;
         let mut builder = HfApiBuilder::from_env(&settings.env)?.user_agent("hub-cli", env!("CARGO_PKG_VERSION"));
         if let Some(local) = self.local()? {
-            builder = builder.endpoint(local.url()).token(local.token()?);
+            builder = builder.endpoint(local.url()).token(local.token().clone());
         }
         if let Some(token) = &settings.token {
-            if settings.token_in_arguments {
-                self.out.warning(
-                    "`--token <value>` leaves your token in your shell history and in process listings. Run `hub auth login`, \
-                     set `HF_TOKEN` or use `--token-stdin` instead.",
-                );
-            }
             builder = builder.token(token.clone());
         }
         if let Some(timeout) = settings.timeout {
@@ -88,7 +82,7 @@ impl Context {
             return Ok(Some(token.clone()));
         }
         if let Some(local) = self.local()? {
-            return Ok(Some(local.token()?));
+            return Ok(Some(local.token().clone()));
         }
         let api = self.api()?.with_token(TokenChoice::Required);
         match self.block_on(async move { Ok(api.token().await) })? {
@@ -100,17 +94,19 @@ impl Context {
 
     /// Runs a future to its end, or until the user or the system ends it.
     pub(crate) fn block_on<T>(&self, future: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+        let mut end = self.end()?;
         self.runtime()?.block_on(async {
             tokio::select! {
                 result = future => result,
-                class = ended() => Err(interrupted(class?)),
+                class = end.came() => Err(interrupted(class)),
             }
         })
     }
 
-    /// Waits until the user or the system asks for an end: what `serve` does.
-    pub(crate) fn wait_for_end(&self) -> anyhow::Result<()> {
-        self.runtime()?.block_on(ended()).map(drop)
+    /// Ctrl-C and SIGTERM from here on: they no longer end the process by themselves.
+    pub(crate) fn end(&self) -> anyhow::Result<End> {
+        let _inside = self.runtime()?.enter();
+        End::listen().context("cannot listen for signals")
     }
 
     pub(crate) fn runtime(&self) -> anyhow::Result<&Runtime> {
@@ -138,20 +134,45 @@ impl Context {
     }
 }
 
-/// Ctrl-C or SIGTERM.
-async fn ended() -> anyhow::Result<Class> {
+/// The user's or the system's wish that this process ends.
+pub(crate) struct End {
     #[cfg(unix)]
-    {
-        let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
-        tokio::select! {
-            interrupt = tokio::signal::ctrl_c() => interrupt.map(|()| Class::Interrupted).map_err(Into::into),
-            _ = terminate.recv() => Ok(Class::Terminated),
-        }
+    interrupt: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(windows)]
+    interrupt: tokio::signal::windows::CtrlC,
+}
+
+impl End {
+    #[cfg(unix)]
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
     }
-    #[cfg(not(unix))]
-    {
-        tokio::signal::ctrl_c().await?;
-        Ok(Class::Interrupted)
+
+    #[cfg(windows)]
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self {
+            interrupt: tokio::signal::windows::ctrl_c()?,
+        })
+    }
+
+    /// Waits for it.
+    pub(crate) async fn came(&mut self) -> Class {
+        #[cfg(unix)]
+        tokio::select! {
+            _ = self.interrupt.recv() => Class::Interrupted,
+            _ = self.terminate.recv() => Class::Terminated,
+        }
+        #[cfg(windows)]
+        {
+            self.interrupt.recv().await;
+            Class::Interrupted
+        }
     }
 }
 

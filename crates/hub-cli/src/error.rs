@@ -134,7 +134,7 @@ pub(crate) struct Report {
 impl Report {
     pub(crate) fn new(err: &anyhow::Error) -> Self {
         let chain: Vec<&(dyn StdError + 'static)> = err.chain().collect();
-        let http = chain.iter().find_map(|err| err.downcast_ref::<hub_http::Error>());
+        let http = chain.iter().find_map(|err| http_of(*err));
         let mut message = chain[0].to_string();
         let mut hints = Vec::new();
         let mut class = None;
@@ -142,8 +142,8 @@ impl Report {
             if let Some(failure) = err.downcast_ref::<Failure>() {
                 class = class.or(Some(failure.class));
                 hints.extend(failure.hints.iter().cloned());
-            } else if let Some(found) = class_of(*err) {
-                class = class.or(Some(found));
+            } else {
+                class = class.or_else(|| class_of(*err));
             }
         }
         let mut causes: Vec<String> = Vec::new();
@@ -154,9 +154,8 @@ impl Report {
                 causes.push(text);
             }
         }
-        let has_failure = chain.iter().any(|err| err.is::<Failure>());
-        if let Some(hint) = http.and_then(hub_http::Error::hint).filter(|_| !has_failure) {
-            hints.push(hint.to_owned());
+        if hints.is_empty() {
+            hints.extend(chain.iter().find_map(|err| hint_of(*err)).map(str::to_owned));
         }
         hints.truncate(2);
         message = redact(&message);
@@ -191,6 +190,22 @@ impl Report {
     }
 }
 
+/// The error of the client that this is or holds. A transparent error stands for what it holds.
+fn http_of<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a hub_http::Error> {
+    match err.downcast_ref::<hub_cache::Error>() {
+        Some(err) => err.http(),
+        None => err.downcast_ref(),
+    }
+}
+
+/// What the library says to do next.
+fn hint_of(err: &(dyn StdError + 'static)) -> Option<&'static str> {
+    match err.downcast_ref::<hub_cache::Error>() {
+        Some(err) => err.hint(),
+        None => err.downcast_ref::<hub_http::Error>()?.hint(),
+    }
+}
+
 /// The class of one error of a chain, where it has one.
 fn class_of(err: &(dyn StdError + 'static)) -> Option<Class> {
     if err.is::<ValidationError>() {
@@ -199,7 +214,37 @@ fn class_of(err: &(dyn StdError + 'static)) -> Option<Class> {
     if let Some(err) = err.downcast_ref::<hub_http::Error>() {
         return class_of_http(err);
     }
+    if let Some(err) = err.downcast_ref::<hub_cache::Error>() {
+        return class_of_cache(err);
+    }
+    if let Some(err) = err.downcast_ref::<hub_server::Error>() {
+        return Some(match err {
+            hub_server::Error::Invalid(_) => Class::Usage,
+            _ => Class::Local,
+        });
+    }
     err.downcast_ref::<std::io::Error>().map(|_| Class::Local)
+}
+
+fn class_of_cache(err: &hub_cache::Error) -> Option<Class> {
+    use hub_cache::{Error as E, NotFetched};
+    Some(match err {
+        E::Invalid(_) | E::UnknownRevision { .. } => Class::Usage,
+        E::Io(_) | E::NotACache { .. } | E::LeavesFolder { .. } | E::NoSpace { .. } => Class::Local,
+        E::Mismatch { .. } => Class::Integrity,
+        E::NotCached { reason, .. } | E::IncompleteSnapshot { reason, .. } | E::CannotForce { reason, .. } => {
+            match (reason, err.http()) {
+                (NotFetched::Offline, _) => Class::Offline,
+                (_, Some(err)) => return class_of_http(err),
+                (NotFetched::Unreachable, None) => Class::Network,
+                (NotFetched::NoMetadata, None) => Class::Server,
+                _ => Class::Failed,
+            }
+        }
+        E::UnprovenSnapshot { .. } => Class::Network,
+        E::Http(err) => return class_of_http(err),
+        _ => return None,
+    })
 }
 
 fn class_of_http(err: &hub_http::Error) -> Option<Class> {

@@ -11,6 +11,7 @@ mod output;
 mod progress;
 mod repo_args;
 mod settings;
+mod space_args;
 
 use std::process::ExitCode;
 
@@ -34,6 +35,12 @@ fn main() -> ExitCode {
     let out = Output::new(&settings);
     if let Some(notice) = notice {
         out.warning(&notice);
+    }
+    if settings.token_is_seen {
+        out.warning(
+            "`--token <value>` leaves your token in your shell history and in process listings. Run `hub auth login` \
+             once, export `HF_TOKEN` or use `--token-stdin`, and drop the flag.",
+        );
     }
     logging::start(&settings);
     let context = Context::new(settings, out);

@@ -27,8 +27,8 @@ pub(crate) struct Settings {
     pub(crate) yes: bool,
     /// The token of this run, if one was given on the command line.
     pub(crate) token: Option<Token>,
-    /// Whether that token stands in the process list.
-    pub(crate) token_in_arguments: bool,
+    /// Whether to tell that this token stands in the process list.
+    pub(crate) token_is_seen: bool,
     /// Run against the embedded Hub in this folder.
     pub(crate) local: Option<PathBuf>,
     pub(crate) timeout: Option<Duration>,
@@ -40,6 +40,8 @@ pub(crate) struct Settings {
     pub(crate) simple_exit_codes: bool,
     /// Whether transfers print the bare path or address (`HUB_STDOUT=path`).
     pub(crate) bare: bool,
+    /// Whether errors show every cause (`HF_DEBUG`).
+    pub(crate) debug: bool,
 }
 
 /// Which streams are terminals, and how wide the one of stdout is.
@@ -104,7 +106,7 @@ impl Settings {
             progress: progress(global, &env, mode, streams)?,
             yes: global.yes,
             token: None,
-            token_in_arguments: global.token.is_some(),
+            token_is_seen: global.token.is_some() && !cli.is_login,
             timeout: global.timeout,
             retries: global.retries,
             max_connections: global.max_connections,
@@ -122,6 +124,7 @@ impl Settings {
                 Some("path") => true,
                 Some(other) => return Err(bad_variable(env::HUB_STDOUT.name, other, "must be path").into()),
             },
+            debug: env.flag(env::HF_DEBUG),
             env: changed(env, global, local.as_deref()),
             local,
         })

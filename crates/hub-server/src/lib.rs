@@ -42,8 +42,6 @@ mod server;
 mod signing;
 mod store;
 mod stream;
-#[cfg(test)]
-mod testing;
 
 mod seed;
 

@@ -169,6 +169,11 @@ impl Env {
         self.values.get(OsStr::new(name)).filter(|value| !value.is_empty())
     }
 
+    /// The value of a variable that the user named, which may be none of ours: what a command hands on to a Space.
+    pub fn named(&self, name: &str) -> Option<&std::ffi::OsStr> {
+        self.values.get(std::ffi::OsStr::new(name)).map(OsString::as_os_str)
+    }
+
     /// A variable's text, or `None` when it is unset or empty.
     ///
     /// # Errors

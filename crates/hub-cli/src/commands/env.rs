@@ -1,5 +1,7 @@
 //! `hub env`
 
+use std::path::Path;
+
 use hub_git_compat::GitCredentials;
 use hub_http::stored_tokens::TokenStore;
 use hub_types::env::{self, Env, Kind, Variable};
@@ -46,7 +48,7 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         "Platform",
         json!(format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
     );
-    add("Token path ?", json!(store.token_path()));
+    add("Token path ?", path(store.token_path()));
     add("Has saved token ?", json!(store.active()?.is_some()));
     if let Ok(Some(name)) = store.active_name() {
         add("Name of the saved token", json!(name));
@@ -56,16 +58,16 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         json!(helpers.map_or_else(|_| "unknown".to_owned(), |helpers| helpers.join(", "))),
     );
     add("ENDPOINT", json!(endpoint));
-    add("HF_HUB_CACHE", json!(env.hub_cache()));
+    add("HF_HUB_CACHE", path(&env.hub_cache()));
     add(
         "HF_ASSETS_CACHE",
-        json!(
-            env.path(env::HF_ASSETS_CACHE)
-                .unwrap_or_else(|| env.hf_home().join("assets"))
+        path(
+            &env.path(env::HF_ASSETS_CACHE)
+                .unwrap_or_else(|| env.hf_home().join("assets")),
         ),
     );
-    add("HF_TOKEN_PATH", json!(store.token_path()));
-    add("HF_STORED_TOKENS_PATH", json!(store.stored_tokens_path()));
+    add("HF_TOKEN_PATH", path(store.token_path()));
+    add("HF_STORED_TOKENS_PATH", path(store.stored_tokens_path()));
     add("HF_HUB_OFFLINE", json!(env.offline()));
     add("HF_HUB_DISABLE_TELEMETRY", json!(env.telemetry_disabled()));
     for variable in [
@@ -83,6 +85,10 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         add(variable.name, setting(env, variable)?);
     }
     Ok(row)
+}
+
+fn path(path: &Path) -> Value {
+    json!(path.to_string_lossy())
 }
 
 fn setting(env: &Env, variable: Variable) -> anyhow::Result<Value> {

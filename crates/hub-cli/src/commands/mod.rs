@@ -1,8 +1,11 @@
 //! The table of commands. A new command is a file, its `mod` line and its line in the table.
 
 mod auth;
+mod cache;
 mod completion;
 mod env;
+mod repos;
+mod serve;
 mod version;
 
 use crate::context::Context;
@@ -48,8 +51,11 @@ use group;
 
 commands! {
     Auth => auth::Args,
+    Cache => cache::Args,
+    Repos => repos::Args,
     Env => env::Args,
     Version => version::Args,
+    Serve => serve::Args,
     #[command(visible_alias = "completions")]
     Completion => completion::Args,
 }

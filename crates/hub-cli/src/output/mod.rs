@@ -62,6 +62,7 @@ pub(crate) struct Output {
     error_format: ErrorFormat,
     simple_exit_codes: bool,
     bare: bool,
+    debug: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -106,6 +107,7 @@ impl Output {
             error_format: settings.error_format,
             simple_exit_codes: settings.simple_exit_codes,
             bare: settings.bare,
+            debug: settings.debug,
         }
     }
 
@@ -122,6 +124,7 @@ impl Output {
             error_format: ErrorFormat::Text,
             simple_exit_codes: false,
             bare: false,
+            debug: false,
         }
     }
 
@@ -285,11 +288,18 @@ impl Output {
             return;
         }
         self.say(&format!("Error: {}", report.message), Style::Red);
-        for cause in report.causes.iter().take(4) {
+        // The last cause says it: those between tell which part of the program passed it on.
+        let causes = match self.debug {
+            true => report.causes.as_slice(),
+            false => report.causes.last().map(std::slice::from_ref).unwrap_or_default(),
+        };
+        for cause in causes {
             self.write_stderr(&format!("Cause: {}", values::one_line(cause)));
         }
-        for hint in &report.hints {
-            self.say(&format!("Hint: {hint}"), Style::Grey);
+        if self.mode != Mode::Quiet {
+            for hint in &report.hints {
+                self.say(&format!("Hint: {hint}"), Style::Grey);
+            }
         }
     }
 

@@ -78,8 +78,6 @@ const API_WORDS: &[&str] = &[
     "super-squash",
     "tag",
     "tree",
-    "xet-read-token",
-    "xet-write-token",
 ];
 
 /// The same for web and git addresses.

@@ -9,12 +9,12 @@ use super::{AddToGitCredential, add_to_git, environment_token, refuse_local};
 use crate::cli::switch;
 use crate::context::Context;
 use crate::error::{Class, Failure};
-use crate::output::row;
+use crate::output::{Mode, row};
 
-/// Check an access token and keep it for later commands
+/// Sign in with the browser or with an access token, and keep the token for later commands
 ///
-/// The token is taken from --token-stdin, --token-file or --token, else it is asked for. Make one on the Hub's page
-/// settings/tokens.
+/// A token is taken from --token-stdin, --token-file or --token; without one, the browser's sign-in is begun. Tokens are
+/// made on the Hub's page settings/tokens.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -29,14 +29,17 @@ impl Args {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         refuse_local(context)?;
         let out = &context.out;
-        let token = match &context.settings.token {
-            Some(token) => token.clone(),
+        let (token, entry) = match &context.settings.token {
+            Some(token) => (token.clone(), StoredToken::new(token)),
             None => {
                 if !self.force.get() && context.token()?.is_some() {
-                    out.log("User is already logged in. Use `hub auth login --force` to force re-login.");
+                    match out.mode {
+                        Mode::Agent => out.text("Already logged in. Use `hub auth login --force` to re-login.")?,
+                        _ => out.log("User is already logged in. Use `hub auth login --force` to force re-login."),
+                    }
                     return Ok(());
                 }
-                ask(context)?
+                sign_in(context)?
             }
         };
         if token.reveal().starts_with("api_org") {
@@ -58,9 +61,13 @@ impl Args {
                 store.stored_tokens_path().display()
             ));
         }
-        store.login(&name, StoredToken::new(&token))?;
-        if self.add_to_git_credential.get() {
-            add_to_git(context, &token)?;
+        store.login(&name, entry)?;
+        match (self.add_to_git_credential.get(), &context.settings.token) {
+            (true, Some(token)) => add_to_git(context, token)?,
+            (true, None) => {
+                out.warning("--add-to-git-credential is ignored: only a token that was given can be handed to git")
+            }
+            (false, _) => {}
         }
         out.log(&format!(
             "Your token has been saved to {}",
@@ -73,28 +80,60 @@ impl Args {
             )),
             None => out.log(&format!("The current active token is: `{name}`")),
         }
-        if out.is_json() {
-            out.object(row! { "user": me.name, "token_name": name })?;
+        match out.mode {
+            Mode::Agent => out.text(&format!(
+                "Login successful: logged in as {} (token saved as '{name}').",
+                me.name
+            )),
+            _ if out.is_json() => out.object(row! { "user": me.name, "token_name": name }),
+            _ => Ok(()),
         }
-        Ok(())
     }
 }
 
-/// Asks for the token on the terminal, unseen.
-fn ask(context: &Context) -> anyhow::Result<Token> {
-    if !context.out.is_interactive() {
+/// Gets a token from a person: from the browser, or pasted.
+fn sign_in(context: &Context) -> anyhow::Result<(Token, StoredToken)> {
+    const BROWSER: &str = "Log in with your browser";
+    let out = &context.out;
+    if !matches!(out.mode, Mode::Human | Mode::Agent) {
         let failure = Failure::new(
             Class::Failed,
-            "`hub auth login` needs a token, and nobody is here to be asked for one",
+            "`hub auth login` is interactive and does not support --format json/quiet without a token",
         );
         return Err(failure.hint("hub auth login --token-stdin < FILE").into());
     }
-    let page = format!("{}/settings/tokens", context.api()?.endpoint());
-    context
-        .out
-        .log(&format!("To log in, an access token from {page} is needed."));
-    let text = rpassword::prompt_password("Enter your token (input will not be visible): ")?;
-    Ok(Token::new(&text)?)
+    if out.is_interactive()
+        && out.choose("How would you like to log in?", &[BROWSER, "Paste an access token"])? != BROWSER
+    {
+        let page = format!("{}/settings/tokens", context.api()?.endpoint());
+        out.log(&format!("To log in, a token generated from {page} is required."));
+        let text = rpassword::prompt_password("Enter your token (input will not be visible): ")?;
+        let token = Token::new(&text)?;
+        return Ok((token.clone(), StoredToken::new(&token)));
+    }
+    let begin = context.api()?.begin_device_login();
+    let login = context.block_on(async move { Ok(begin.await?) })?;
+    if out.mode == Mode::Agent {
+        out.text(&format!(
+            "Ask the user to open {} in a browser and enter the code {}. The code expires in {} seconds. Waiting for \
+             authorization...",
+            login.url(),
+            login.user_code(),
+            login.expires_in().as_secs()
+        ))?;
+    } else {
+        out.log(&format!(
+            "\n    Open this URL in your browser:\n        {}\n",
+            login.url()
+        ));
+        out.log(&format!("    And enter the code: {}\n", login.user_code()));
+        out.log("    Waiting for authorization...");
+    }
+    let granted = context.block_on(async move { Ok(login.finish().await?) })?;
+    if granted.refresh_token.is_some() {
+        out.log("Note: This token will be refreshed automatically when it expires.");
+    }
+    Ok((granted.access_token.clone(), granted.to_stored()))
 }
 
 fn access_token(me: &WhoAmI) -> Option<&AccessToken> {

@@ -1,0 +1,33 @@
+//! `hub repos`: create and change repositories.
+
+mod branch;
+mod create;
+mod delete;
+mod duplicate;
+mod list;
+#[path = "move.rs"]
+mod move_;
+mod settings;
+mod tag;
+
+use super::{commands, group};
+use crate::context::Context;
+
+group! {
+    /// Create and change repositories
+    Args
+}
+
+commands! {
+    #[command(visible_alias = "ls")]
+    List => list::Args,
+    Create => create::Args,
+    Duplicate => duplicate::Args,
+    Delete => delete::Args,
+    Move => move_::Args,
+    Settings => settings::Args,
+    Branch => branch::Args,
+    Tag => tag::Args,
+}
+
+crate::cli::switch!(ExistOk, "exist-ok", "no-exist-ok", "Do not fail if it exists already");

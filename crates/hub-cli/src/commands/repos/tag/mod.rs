@@ -1,0 +1,20 @@
+//! `hub repos tag`
+
+mod create;
+mod delete;
+mod list;
+
+use super::super::{commands, group};
+use crate::context::Context;
+
+group! {
+    /// Make, delete and list tags
+    Args
+}
+
+commands! {
+    Create => create::Args,
+    Delete => delete::Args,
+    #[command(visible_alias = "ls")]
+    List => list::Args,
+}
