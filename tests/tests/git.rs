@@ -322,6 +322,23 @@ fn repository_gives_up_at_once_when_the_token_is_refused() {
 }
 
 #[test]
+fn repository_says_why_a_push_is_refused() {
+    let mut env = TestEnv::new();
+    let hub = env.start_hub();
+    model(&env, "ada/demo", &[]);
+    let dir = env.work().join("demo");
+    let repo = Repository::clone_from(&dir, "ada/demo", &options(&env, &hub, ADA)).unwrap();
+    fs_err::write(dir.join("large.txt"), vec![b'x'; (10 << 20) + 1]).unwrap();
+    repo.git_add(".", LfsTracking::AsIs).unwrap();
+    repo.git_commit("Too large for git itself").unwrap();
+    let err = repo.git_push().unwrap_err();
+    assert!(
+        matches!(&err, Error::PushRefused { reason, .. } if reason.contains("larger than 10 MiB")),
+        "{err}"
+    );
+}
+
+#[test]
 fn repository_does_not_run_what_a_prepared_folder_names() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();

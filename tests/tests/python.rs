@@ -31,3 +31,22 @@ fn python_2_4_moves_files() {
 fn python_0_36_moves_files() {
     judge(Python::V0_36, "python/files.py");
 }
+
+/// Runs the script on a Hub that takes large files in small parts.
+#[track_caller]
+fn judge_parts(python: Python) {
+    let mut env = TestEnv::new();
+    let _hub = env.start_hub_with(|builder| builder.part_size(5 << 20));
+    let output = env.python(python, "python/multipart.py", [""; 0]).success();
+    assert_eq!(output.stdout, "ok\n", "{output}");
+}
+
+#[test]
+fn python_2_4_uploads_in_parts() {
+    judge_parts(Python::V2_4);
+}
+
+#[test]
+fn python_0_36_uploads_in_parts() {
+    judge_parts(Python::V0_36);
+}

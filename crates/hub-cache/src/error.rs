@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hub_types::{CommitHash, RepoId, RepoPath, Revision, ValidationError};
+use hub_types::{RepoId, RepoPath, Revision, ValidationError};
 
 /// The result of what this crate does.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -53,6 +53,8 @@ pub enum Error {
         missing: Vec<RepoPath>,
         /// Why they could not be fetched.
         reason: NotFetched,
+        /// What the request gave, where there was one.
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
     /// The Hub cannot be asked, and whether the snapshot is complete cannot be known.
     #[error("the snapshot at {} cannot be proved complete: no listing of its commit is cached", .snapshot.display())]
@@ -93,18 +95,6 @@ pub enum Error {
         repo: Box<RepoId>,
         /// What was asked for.
         revision: Box<Revision>,
-    },
-    /// What the Hub sent is not what its listing says.
-    #[error("{path} at {commit}: the listing says {listed}, the reply says {received}")]
-    Mismatch {
-        /// The file.
-        path: Box<RepoPath>,
-        /// The commit.
-        commit: Box<CommitHash>,
-        /// Size or etag in the listing.
-        listed: String,
-        /// Size, etag or commit in the reply.
-        received: String,
     },
     /// What the Hub answered, or that it did not.
     #[cfg(feature = "download")]
@@ -180,7 +170,9 @@ impl Error {
     pub fn http(&self) -> Option<&hub_http::Error> {
         match self {
             Self::Http(err) => Some(err),
-            Self::NotCached { source, .. } | Self::CannotForce { source, .. } => source.as_deref()?.downcast_ref(),
+            Self::NotCached { source, .. }
+            | Self::IncompleteSnapshot { source, .. }
+            | Self::CannotForce { source, .. } => source.as_deref()?.downcast_ref(),
             _ => None,
         }
     }
@@ -246,6 +238,7 @@ mod tests {
             snapshot: "/c/s".into(),
             missing,
             reason: NotFetched::Offline,
+            source: None,
         };
         assert_eq!(
             err.to_string(),

@@ -29,6 +29,14 @@
 //! - A ref names a commit whose snapshot folder is there.
 //! - No name that came from a server, or from the disk, leads out of the cache.
 
+#![cfg_attr(
+    not(feature = "download"),
+    allow(
+        dead_code,
+        reason = "what only a download uses is not worth a gate on each of its parts"
+    )
+)]
+
 mod cache;
 mod disk;
 mod error;
@@ -42,6 +50,18 @@ mod store;
 mod tree;
 mod verify;
 
+#[cfg(feature = "download")]
+mod download;
+#[cfg(feature = "download")]
+mod hub;
+#[cfg(feature = "download")]
+mod partial;
+#[cfg(feature = "download")]
+mod snapshot;
+#[cfg(test)]
+#[cfg(all(unix, feature = "download"))]
+mod testing;
+
 pub use cache::{Cache, Lookup, Snapshot, SnapshotState};
 pub use error::{Error, NotFetched, Result};
 pub use layout::{Layout, RepoLayout, check_local, link_text, repo_of_folder};
@@ -52,3 +72,12 @@ pub use scan::{
 };
 pub use tree::{Tree, TreeFile};
 pub use verify::{Algorithm, Mismatch, Verification, git_oid_of, sha256_of, verify};
+
+#[cfg(feature = "download")]
+pub use download::{DownloadFile, DownloadFileArgs, FilePlan};
+#[cfg(feature = "download")]
+pub use hub::HubCache;
+#[cfg(feature = "download")]
+pub use snapshot::{
+    SnapshotDownload, SnapshotDownloadArgs, SnapshotPlan, VerifyRepoChecksums, VerifyRepoChecksumsArgs,
+};

@@ -500,10 +500,15 @@ fn is_dead(left: &Leftover, min_age: Duration) -> bool {
     if !lock.exists() {
         return true;
     }
-    matches!(lock::try_lock(&lock), Ok(Attempt::Held(_)))
+    match lock::try_lock(&lock) {
+        // Where nobody can be kept out, only its age tells.
+        Ok(Attempt::Held(lock)) => lock.is_exclusive() || is_old(left, PruneOptions::default().min_age),
+        _ => false,
+    }
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::scan::scan;

@@ -112,7 +112,8 @@ pub(crate) fn sweep(root: &Path, payload: &Path) -> Result<bool> {
     Ok(true)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
+#[cfg(unix)]
 mod tests {
     use super::*;
     use crate::scan::scan;

@@ -322,7 +322,9 @@ impl HfApiBuilder {
     }
 
     /// A header to send with every call to the Hub; it wins over this client's own.
-    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+    pub fn header(mut self, name: HeaderName, mut value: HeaderValue) -> Self {
+        // It may be a secret; nothing is lost where it is none.
+        value.set_sensitive(true);
         self.headers.insert(name, value);
         self
     }
@@ -546,6 +548,9 @@ mod tests {
         );
         let staging = [("HF_ENDPOINT", "http://h:1/"), ("HUGGINGFACE_CO_STAGING", "1")];
         assert_eq!(from(&staging).unwrap().endpoint(), "https://hub-ci.huggingface.co");
+        let env = Env::from_pairs(staging);
+        let own = HfApiBuilder::from_env(&env).unwrap().endpoint("http://h:2//").build();
+        assert_eq!(own.unwrap().endpoint(), "http://h:2");
     }
 
     #[test]

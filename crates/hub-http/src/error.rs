@@ -200,6 +200,8 @@ pub struct Reply {
     pub repo_commit: Option<String>,
     /// The repository, read from the address.
     pub repo: Option<RepoId>,
+    /// The bucket's `namespace/name`, read from the address.
+    pub bucket: Option<String>,
     /// The body, if it is JSON: some error replies carry what was asked for.
     pub body: Option<serde_json::Value>,
     /// How many times the request was sent.
@@ -324,6 +326,9 @@ impl Error {
             Self::Offline { .. } => "unset HF_HUB_OFFLINE to allow requests",
             Self::Connect { .. } => "check the network, the proxy settings and HF_ENDPOINT",
             Self::TokenNotFound => "log in, or set HF_TOKEN",
+            Self::TokenExchange { .. } => {
+                "in a CI job, check HF_OIDC_RESOURCE and the trusted publishers of that repo; elsewhere, log in again"
+            }
             _ => return None,
         })
     }
@@ -450,6 +455,7 @@ impl ErrorReply<'_> {
             rate_limit: RateLimit::from_headers(self.headers).filter(|limit| limit.remaining == 0),
             repo_commit: self.header("x-repo-commit"),
             repo: repo_of(path_of(self.url)),
+            bucket: bucket_of(path_of(self.url)),
             body: json,
             attempts: self.attempts,
             note: None,
@@ -613,6 +619,13 @@ fn is_repo_address(path: &str) -> bool {
             .is_some_and(|at| at > 0 && path.len() > at + "/resolve/".len())
 }
 
+/// The bucket that an address is about.
+fn bucket_of(path: &str) -> Option<String> {
+    let mut parts = path.strip_prefix("/api/buckets/")?.split('/');
+    let (namespace, name) = (parts.next()?, parts.next()?);
+    (!namespace.is_empty() && !name.is_empty()).then(|| format!("{namespace}/{name}"))
+}
+
 /// The repository that an address is about: the resolve form first, then the API form.
 fn repo_of(path: &str) -> Option<RepoId> {
     if let Some((before, _)) = path.split_once("/resolve/") {
@@ -719,6 +732,69 @@ mod tests {
         assert!(!format!("{err:?}").contains("secret"));
         let html = error(502, "http://h/x", &[("content-type", "text/html")], "<html>oops</html>");
         assert_eq!(html.server_message(), None);
+    }
+
+    #[test]
+    fn a_bucket_is_named() {
+        let err = error(
+            404,
+            "http://h/api/buckets/a/b/tree",
+            &[("x-error-code", "RepoNotFound")],
+            "",
+        );
+        assert_eq!(err.reply().unwrap().bucket.as_deref(), Some("a/b"));
+        let other = error(404, "http://h/api/models/a/b", &[("x-error-code", "RepoNotFound")], "");
+        assert_eq!(other.reply().unwrap().bucket, None);
+    }
+
+    #[test]
+    fn the_request_id_is_told_once_and_the_first_header_wins() {
+        let all = [
+            ("x-amz-cf-id", "cf"),
+            ("x-amzn-trace-id", "trace"),
+            ("x-request-id", ""),
+        ];
+        let err = error(500, "http://h/x", &all, "");
+        assert_eq!(err.request_id(), Some("trace"));
+        let text = err.to_string();
+        assert!(
+            text.contains("(Amzn Trace ID: trace)") && text.matches("trace").count() == 1,
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn a_limit_that_is_not_used_up_is_not_told() {
+        let left = [("ratelimit", "\"api\";r=99794;t=55")];
+        assert!(!error(429, "http://h/x", &left, "").to_string().contains("limit"));
+        let used = [
+            ("ratelimit", "\"api\";r=0;t=55"),
+            ("ratelimit-policy", "\"fixed window\";\"api\";q=500;w=300"),
+        ];
+        let text = error(429, "http://h/x", &used, "").to_string();
+        assert!(
+            text.contains("'api', again possible in 55 seconds (0/500 requests"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn signed_addresses_lose_their_query() {
+        for (text, shown) in [
+            (
+                "see https://h/x?X-Amz-Signature=p and more",
+                "see https://h/x?*** and more",
+            ),
+            (
+                "\"http://h/x?a=1&sig=p\", https://h?Policy=p)",
+                "\"http://h/x?***\", https://h?***)",
+            ),
+            ("https://h/x?revision=main", "https://h/x?revision=main"),
+            ("no http here, nor https", "no http here, nor https"),
+            ("http", "http"),
+        ] {
+            assert_eq!(without_signatures(text), shown);
+        }
     }
 
     #[test]

@@ -211,7 +211,7 @@ mod tests {
     }
 
     /// A Hub that exchanges the identity token `jwt` for tokens `hf_jwt_0`, `hf_jwt_1`, ... that last this long.
-    async fn hub(lifetime: Option<u64>) -> MockServer {
+    async fn hub(resource: &str, lifetime: Option<u64>) -> MockServer {
         let server = MockServer::start().await;
         let count = std::sync::atomic::AtomicU32::new(0);
         Mock::given(method("POST"))
@@ -220,7 +220,7 @@ mod tests {
                 "grant_type": "urn:ietf:params:oauth:grant-type:token-exchange",
                 "subject_token_type": "urn:ietf:params:oauth:token-type:id_token",
                 "subject_token": "jwt",
-                "resource": "datasets/acme/logs",
+                "resource": resource,
             })))
             .respond_with(move |request: &wiremock::Request| {
                 assert!(!request.headers.contains_key("authorization"));
@@ -243,7 +243,11 @@ mod tests {
         server
     }
 
-    const RESOURCE: (&str, &str) = ("HF_OIDC_RESOURCE", "datasets/acme/logs");
+    /// Each test has its own: what is kept is kept for the process, and ports come back.
+    fn resource(name: &str) -> (&str, &str) {
+        ("HF_OIDC_RESOURCE", name)
+    }
+
     const GIVEN: (&str, &str) = ("HF_OIDC_ID_TOKEN", "jwt");
 
     async fn shown(api: &HfApi) -> String {
@@ -252,8 +256,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_given_identity_token_wins_over_stored_tokens_and_is_exchanged_once() {
-        let server = hub(None).await;
-        let pairs = [RESOURCE, GIVEN, ("HF_TOKEN", "hf_env"), ("GITHUB_ACTIONS", "true")];
+        let server = hub("acme/once", None).await;
+        let pairs = [
+            resource("acme/once"),
+            GIVEN,
+            ("HF_TOKEN", "hf_env"),
+            ("GITHUB_ACTIONS", "true"),
+        ];
         assert_eq!(api(&server, &pairs).whoami().await.unwrap().name, "Bearer hf_jwt_0");
         // Another client of the process, and many calls at once: still one exchange.
         let again = api(&server, &pairs);
@@ -274,19 +283,19 @@ mod tests {
             .await;
         let mint = format!("{}/mint?api-version=2.0", github.uri());
         let actions = [
-            RESOURCE,
             ("GITHUB_ACTIONS", "true"),
-            ("ACTIONS_ID_TOKEN_REQUEST_URL", &mint),
+            ("ACTIONS_ID_TOKEN_REQUEST_URL", mint.as_str()),
             ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "gh_secret"),
         ];
         for (lifetime, pairs, expected) in [
             (300, &actions[..], ["hf_jwt_0", "hf_jwt_1"]),
             (330, &actions[..], ["hf_jwt_0", "hf_jwt_0"]),
-            (300, &[RESOURCE, GIVEN][..], ["hf_jwt_0", "hf_jwt_0"]),
-            (0, &[RESOURCE, GIVEN][..], ["hf_jwt_0", "hf_jwt_1"]),
+            (301, &[GIVEN][..], ["hf_jwt_0", "hf_jwt_0"]),
+            (0, &[GIVEN][..], ["hf_jwt_0", "hf_jwt_1"]),
         ] {
-            let server = hub(Some(lifetime)).await;
-            let api = api(&server, pairs);
+            let name = format!("datasets/acme/lasts-{lifetime}");
+            let server = hub(&name, Some(lifetime)).await;
+            let api = api(&server, &[&[resource(&name)], pairs].concat());
             assert_eq!([shown(&api).await, shown(&api).await], expected, "{lifetime}");
             for request in github.received_requests().await.unwrap() {
                 assert!(!request.headers.contains_key("user-agent"));
@@ -304,9 +313,12 @@ mod tests {
     #[tokio::test]
     async fn it_is_not_asked_when_implicit_tokens_are_off_or_a_token_is_given() {
         let server = MockServer::start().await;
-        let off = api(&server, &[RESOURCE, GIVEN, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")]);
+        let off = api(
+            &server,
+            &[resource("acme/off"), GIVEN, ("HF_HUB_DISABLE_IMPLICIT_TOKEN", "1")],
+        );
         assert_eq!(off.token().await.unwrap(), None);
-        let on = api(&server, &[RESOURCE, GIVEN]);
+        let on = api(&server, &[resource("acme/off"), GIVEN]);
         let mine = Token::new("hf_mine").unwrap();
         let explicit = on.with_token(TokenChoice::Explicit(mine.clone()));
         assert_eq!(explicit.token().await.unwrap(), Some(mine));
@@ -331,27 +343,28 @@ mod tests {
             .await;
         let away = format!("{}/mint?code=planted", odd.uri());
         let env_token = ("HF_TOKEN", "hf_env");
+        let resource = resource("acme/fails");
         for (server, pairs, told) in [
             (
                 &server,
-                vec![RESOURCE, ("HF_OIDC_ID_TOKEN", "planted"), env_token],
+                vec![resource, ("HF_OIDC_ID_TOKEN", "planted"), env_token],
                 "refused",
             ),
             (
                 &odd,
-                vec![RESOURCE, ("HF_OIDC_ID_TOKEN", "planted"), env_token],
+                vec![resource, ("HF_OIDC_ID_TOKEN", "planted"), env_token],
                 "not JSON",
             ),
-            (&server, vec![RESOURCE, env_token], "HF_OIDC_ID_TOKEN"),
+            (&server, vec![resource, env_token], "HF_OIDC_ID_TOKEN"),
             (
                 &server,
-                vec![RESOURCE, ("GITHUB_ACTIONS", "true"), env_token],
+                vec![resource, ("GITHUB_ACTIONS", "true"), env_token],
                 "id-token: write",
             ),
             (
                 &server,
                 vec![
-                    RESOURCE,
+                    resource,
                     ("GITHUB_ACTIONS", "true"),
                     ("ACTIONS_ID_TOKEN_REQUEST_URL", &away),
                     ("ACTIONS_ID_TOKEN_REQUEST_TOKEN", "planted"),
@@ -364,7 +377,7 @@ mod tests {
             assert!(text.contains(told) && !text.contains("planted"), "{text}");
             assert!(matches!(err, Error::TokenExchange { .. }), "{err:?}");
         }
-        let bad = Env::from_pairs([RESOURCE, ("HF_OIDC_ID_TOKEN", "plan ted")]);
+        let bad = Env::from_pairs([resource, ("HF_OIDC_ID_TOKEN", "plan ted")]);
         let err = HfApiBuilder::from_env(&bad).unwrap_err().to_string();
         assert!(err.contains("HF_OIDC_ID_TOKEN") && !err.contains("plan"), "{err}");
     }

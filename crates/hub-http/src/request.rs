@@ -353,24 +353,25 @@ impl Response {
     }
 }
 
-/// Reads a reply's JSON; what is no JSON, or no such JSON, is told with the place and the beginning of the reply.
+/// Reads a reply's JSON; what is no JSON is told with its beginning. That of what is nearly JSON is not: the values in
+/// it may be secrets.
 pub(crate) fn parse_json<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T> {
     serde_json::from_slice(body).map_err(|err| {
         let start: String = String::from_utf8_lossy(&body[..body.len().min(120)])
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
+        let start = start.trim();
+        let problem = if err.is_data() {
+            "JSON of another form than documented".to_owned()
+        } else if start.starts_with(['{', '[', '"']) {
+            format!("JSON that is broken or cut off, {} bytes", body.len())
+        } else {
+            format!("expected JSON, received {} bytes that begin with '{start}'", body.len())
+        };
         Error::MalformedReply {
             url: without_query(url),
-            problem: if err.is_data() {
-                "JSON of another form than documented".to_owned()
-            } else {
-                format!(
-                    "expected JSON, received {} bytes that begin with '{}'",
-                    body.len(),
-                    start.trim()
-                )
-            },
+            problem,
             source: Some(err.into()),
         }
     })

@@ -90,5 +90,7 @@ mod tests {
             wait(async move { nested(depth - 1) }) + 1
         }
         assert_eq!(nested(20), 20);
+        let blocking = wait(async { own().spawn_blocking(|| nested(2)).await.unwrap() });
+        assert_eq!(blocking, 2);
     }
 }

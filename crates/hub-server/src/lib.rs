@@ -42,6 +42,8 @@ mod server;
 mod signing;
 mod store;
 mod stream;
+#[cfg(test)]
+mod testing;
 
 mod seed;
 

@@ -249,10 +249,7 @@ async fn upload(
         request.into_body(),
         |store| store.new_blob(),
         |incoming, bytes| incoming.write(bytes),
-        move |store, incoming| {
-            store.finish_blob(incoming, &sha256, Some(size))?;
-            store.db.put_lfs(repo, &sha256, size)
-        },
+        move |store, incoming| store.keep_blob(repo, incoming, &sha256, size),
     )
     .await?;
     Ok((StatusCode::OK, [(header::ETAG, format!("\"{sha256}\""))]).into_response())

@@ -67,6 +67,12 @@ fn what_is_no_json_is_told_with_its_beginning() {
         err.to_string(),
         "unexpected reply from http://h/x: expected JSON, received 9 bytes that begin with '<html> no'"
     );
+    let err = parse_json::<serde_json::Value>("http://h/x", b"{\"accessToken\": \"planted").unwrap_err();
+    assert_not_shown(&err);
+    assert!(
+        err.to_string().ends_with("JSON that is broken or cut off, 24 bytes"),
+        "{err}"
+    );
     let err = parse_json::<Vec<u8>>("http://h/x", b"{}").unwrap_err();
     assert_eq!(
         err.to_string(),
@@ -493,7 +499,7 @@ async fn errors_show_neither_token_nor_signature() {
             "{message}"
         );
     }
-    let server = always(ResponseTemplate::new(200).set_body_string("planted")).await;
+    let server = always(ResponseTemplate::new(200).set_body_string("{\"x\": \"planted")).await;
     let address = format!("http://user:planted@{}/x?sig=planted#planted", &server.uri()[7..]);
     let request = Request::get(address);
     assert!(!format!("{request:?}").contains("planted"));

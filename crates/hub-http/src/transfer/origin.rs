@@ -79,8 +79,7 @@ impl Origin {
             etag: source.etag.clone(),
             commit_hash: source.commit_hash.clone().or_else(|| source.revision.as_commit_hash()),
             validator: None,
-            // A store does not tell the content's id: without one, the Hub is asked.
-            location: source.location.clone().filter(|_| source.etag.is_some()),
+            location: first_location(&source),
         };
         Self {
             api,
@@ -110,6 +109,7 @@ impl Origin {
         let mut known = self.lock();
         known.etag = self.source.etag.clone();
         known.validator = None;
+        known.location = first_location(&self.source);
     }
 
     /// The hash to check the content against, if it is to be checked and there is one.
@@ -297,6 +297,11 @@ impl Origin {
         }
         Ok(())
     }
+}
+
+/// Where to ask first. A store does not tell the content's id: without one, the Hub is asked.
+fn first_location(source: &FileSource) -> Option<String> {
+    source.location.clone().filter(|_| source.etag.is_some())
 }
 
 /// Whether two etags are surely of different contents: a content hash says nothing of an id of another kind.

@@ -96,3 +96,65 @@ async fn validate_yaml(_: Caller, Json(card): Json<Card>) -> Response {
     };
     (status, axum::Json(json!({ "errors": errors, "warnings": warnings }))).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::testing::{ADA, EVE, Hub};
+
+    #[test]
+    fn a_token_says_who_one_is() {
+        let hub = Hub::start();
+        let reply = hub.get(ADA, "/api/whoami-v2").expect(200).json();
+        assert_eq!(reply["name"], "ada");
+        assert_eq!(reply["type"], "user");
+        assert_eq!(reply["orgs"][0]["name"], "acme");
+        assert_eq!(reply["auth"]["accessToken"]["role"], "write");
+        let reply = hub.get(EVE, "/api/whoami-v2").expect(200).json();
+        assert_eq!(reply["auth"]["accessToken"]["role"], "read");
+        let local = hub.server.token().reveal();
+        assert_eq!(hub.get(local, "/api/whoami-v2").json()["name"], "local");
+
+        hub.get("", "/api/whoami-v2").expect_code(401, "");
+        let reply = hub.get("hf_wrong", "/api/whoami-v2").expect_code(401, "");
+        assert_eq!(
+            reply.header("x-error-message"),
+            "Invalid credentials in Authorization header"
+        );
+        assert_eq!(reply.json()["error"], "Invalid credentials in Authorization header");
+    }
+
+    #[test]
+    fn every_reply_has_the_headers_of_the_hub() {
+        let hub = Hub::start();
+        let reply = hub.get("", "/api/nothing").expect(404);
+        assert!(!reply.header("x-request-id").is_empty());
+        assert!(reply.header("ratelimit").contains(";r="));
+        assert!(reply.header("ratelimit-policy").contains("q="));
+        let reply = hub.send("GET", "", "/", &[("x-request-id", "mine")], b"").expect(200);
+        assert_eq!(reply.header("x-request-id"), "mine");
+        hub.post("", "/api/whoami-v2", "").expect(405);
+    }
+
+    #[test]
+    fn front_matter_is_checked() {
+        let hub = Hub::start();
+        let check = |content: &str| {
+            let body = serde_json::json!({ "content": content, "repoType": "model" }).to_string();
+            hub.post(ADA, "/api/validate-yaml", &body)
+        };
+        let reply = check("---\nlicense: mit\n---\n").expect(200).json();
+        assert_eq!(
+            (reply["errors"].as_array(), reply["warnings"].as_array()),
+            (Some(&vec![]), Some(&vec![]))
+        );
+        assert_eq!(
+            check("# no block").expect(200).json()["warnings"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        let reply = check("---\nlicense: [\n---\n").expect(400).json();
+        assert!(reply["errors"][0]["message"].as_str().unwrap().contains("not valid"));
+    }
+}

@@ -8,7 +8,7 @@ use base64::Engine as _;
 use bytes::{Bytes, BytesMut};
 use git2::Oid;
 use http_body_util::BodyExt as _;
-use hub_types::{CommitHash, RepoPath, Revision, Sha256};
+use hub_types::{RepoPath, Revision, Sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -62,13 +62,25 @@ fn target_ref(git: &GitRepo, rev: &str) -> Result<(String, Oid)> {
     Ok((name, at))
 }
 
-/// Checks that the caller may commit here, or propose to, and gives their name.
-fn committer(target: &Target, pull_request: bool) -> Result<String> {
-    if pull_request {
-        target.caller.check_content(&target.repo)?;
-        return Ok(target.caller.writer()?.name.clone());
+/// Checks that the caller may commit here, or propose to, and gives their name. Who opened a pull request may commit to it.
+async fn committer(app: &App, target: &Target, rev: &str, create_pr: bool) -> Result<String> {
+    let pull_request = rev.strip_prefix("refs/pr/").and_then(|num| num.parse().ok());
+    let refused = match target.caller.check_write(&target.repo) {
+        Ok(account) => return Ok(account.name.clone()),
+        Err(err) if !create_pr && pull_request.is_none() => return Err(err),
+        Err(err) => err,
+    };
+    target.caller.check_content(&target.repo)?;
+    let name = target.caller.writer()?.name.clone();
+    if create_pr {
+        return Ok(name);
     }
-    Ok(target.caller.check_write(&target.repo)?.name.clone())
+    let repo = target.repo.clone();
+    let num = pull_request.unwrap_or_default();
+    let author = app
+        .run(move |store| Ok(store.db.discussion(&repo, num)?.author))
+        .await?;
+    if author == name { Ok(name) } else { Err(refused) }
 }
 
 #[derive(Deserialize)]
@@ -93,13 +105,13 @@ async fn preupload(
     query: Query,
     Json(body): Json<Preupload>,
 ) -> Result<Response> {
-    committer(&target, query.flag("create_pr"))?;
+    let rev = params.get("rev")?.to_owned();
+    committer(&app, &target, &rev, query.flag("create_pr")).await?;
     if body.files.len() > PREUPLOAD_LIMIT {
         return Err(Error::TooLarge(format!(
             "\"files\" may have {PREUPLOAD_LIMIT} entries at the most"
         )));
     }
-    let rev = params.get("rev")?.to_owned();
     let files = target
         .run(&app, move |_, _, git| {
             let commit = git.resolve(&rev)?;
@@ -359,8 +371,8 @@ async fn commit(
     request: Request,
 ) -> Result<Response> {
     let create_pr = query.flag("create_pr");
-    let author = committer(&target, create_pr)?;
     let rev = params.get("rev")?.to_owned();
+    let author = committer(&app, &target, &rev, create_pr).await?;
     let (lines, incoming) = mpsc::channel(2);
     let url = app.repo_url(&target.repo.id);
     let work = app.run(move |store| {
@@ -642,11 +654,9 @@ async fn squash(State(app): State<App>, target: Target, params: Params, Json(bod
         .run(&app, move |store, repo, git| {
             store.locked(repo, || {
                 // A tag or a commit cannot be squashed; that there is one is the caller's mistake, not a missing branch.
-                let (name, head) = target_ref(git, &rev).or_else(|err| match git.resolve(&rev) {
-                    Ok(_) if rev.parse::<CommitHash>().is_ok() || !rev.starts_with("refs/") => {
-                        Err(Error::bad_request(format!("Cannot squash {rev}: it is not a branch")))
-                    }
-                    _ => Err(err),
+                let (name, head) = target_ref(git, &rev).map_err(|err| match git.resolve(&rev) {
+                    Ok(_) => Error::bad_request(format!("Cannot squash {rev}: it is not a branch")),
+                    Err(_) => err,
                 })?;
                 let message = body.message.unwrap_or_else(|| format!("Super-squash branch '{rev}'"));
                 let commit = git.commit(git.tree_of(head)?, &[], &author, &message)?;
@@ -656,4 +666,276 @@ async fn squash(State(app): State<App>, target: Target, params: Params, Json(bod
         })
         .await?;
     Ok(done())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{ADA, BOB, EVE, Hub, file, large, send};
+
+    const COMMIT: &str = "/api/models/ada/demo/commit/main";
+
+    fn delete(key: &str, path: &str) -> String {
+        json!({"key": key, "value": {"path": path}}).to_string()
+    }
+
+    fn files(hub: &Hub, rev: &str) -> Vec<String> {
+        let tree = hub
+            .get(ADA, &format!("/api/models/ada/demo/tree/{rev}?recursive=true"))
+            .expect(200)
+            .json();
+        let files = tree.as_array().unwrap().iter().filter(|item| item["type"] == "file");
+        files.map(|item| item["path"].as_str().unwrap().to_owned()).collect()
+    }
+
+    #[test]
+    fn lines_become_a_commit() {
+        let hub = Hub::with_demo();
+        let base64 = r#"{"key":"file","value":{"content":"aGVsbG8K","path":"hello.txt","encoding":"base64"}}"#;
+        let made = hub
+            .commit(&[base64.to_owned(), file("a/x", "x"), file("a/y", "y")])
+            .expect(200)
+            .json();
+        let oid = made["commitOid"].as_str().unwrap();
+        assert_eq!(made["commitUrl"], format!("{}/ada/demo/commit/{oid}", hub.server.url()));
+        assert_eq!(
+            hub.get("", "/ada/demo/raw/main/hello.txt").expect(200).text(),
+            "hello\n"
+        );
+        hub.commit(&[
+            delete("deletedFolder", "a/"),
+            file("a/z", "z"),
+            delete("deletedFile", "hello.txt"),
+        ])
+        .expect(200);
+        assert_eq!(files(&hub, "main"), [".gitattributes", "a/z"]);
+        // The old commit is as it was.
+        assert_eq!(files(&hub, oid), [".gitattributes", "a/x", "a/y", "hello.txt"]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_changes_nothing() {
+        let hub = Hub::with_demo();
+        let before = hub.get("", "/api/models/ada/demo").json()["sha"].clone();
+        for (line, status) in [
+            (file("../x", "x"), 400),
+            (file("/etc/../../x", "x"), 400),
+            (file(".git/config", "x"), 400),
+            (file("a\\b", "x"), 400),
+            (file(".gitattributes/x", "x"), 400),
+            (
+                r#"{"key":"file","value":{"content":"?","path":"x","encoding":"base64"}}"#.to_owned(),
+                400,
+            ),
+            (r#"{"key":"nonsense","value":{}}"#.to_owned(), 400),
+            ("{".to_owned(), 400),
+            (large("x.bin", &"0".repeat(64), 5), 400),
+            (large("x.bin", "nonsense", 5), 400),
+            (delete("deletedFile", "nothing"), 404),
+            (delete("deletedFolder", ".gitattributes"), 404),
+            (r#"{"key":"header","value":{"summary":"again"}}"#.to_owned(), 400),
+        ] {
+            let reply = hub.commit(std::slice::from_ref(&line));
+            assert_eq!(reply.status, status, "{line}: {}", reply.text());
+        }
+        hub.commit(&[delete("deletedFile", "nothing")])
+            .expect_code(404, "EntryNotFound");
+        hub.post(ADA, COMMIT, &file("x", "x")).expect(400);
+        hub.post(ADA, COMMIT, "").expect(400);
+        hub.post("", COMMIT, "").expect(401);
+        hub.post(BOB, COMMIT, "").expect(403);
+        hub.post(EVE, COMMIT, "").expect(403);
+        hub.commit_to("nothing", "", &[]).expect_code(404, "RevisionNotFound");
+        hub.commit_to(before.as_str().unwrap(), "", &[])
+            .expect_code(404, "RevisionNotFound");
+        assert_eq!(hub.get("", "/api/models/ada/demo").json()["sha"], before);
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_for_git_is_refused() {
+        let hub = Hub::with_demo();
+        let reply = hub.commit(&[file("x.txt", &"x".repeat((10 << 20) + 1))]).expect(400);
+        assert!(reply.text().contains("LFS"));
+        hub.commit(&[file("x.txt", &"x".repeat(10 << 20))]).expect(200);
+        // One endless line is cut off where no file can be that long.
+        let reply = hub.commit(&["x".repeat(20 << 20)]).expect(413);
+        assert!(reply.text().contains("too long"));
+    }
+
+    #[test]
+    fn a_parent_that_is_no_longer_the_head_is_refused() {
+        let hub = Hub::with_demo();
+        let head = hub.get("", "/api/models/ada/demo").json()["sha"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let commit = |parent: &str| {
+            let header = json!({"key": "header", "value": {"summary": "x", "description": "", "parentCommit": parent}});
+            hub.post(ADA, COMMIT, &format!("{header}\n{}", file("x", parent)))
+        };
+        commit(&head[..7]).expect(200);
+        commit(&head).expect(412);
+        commit("0000000").expect(412);
+        commit("xyz").expect(400);
+    }
+
+    #[test]
+    fn commits_at_once_all_arrive() {
+        let hub = Hub::with_demo();
+        std::thread::scope(|threads| {
+            for n in 0..8 {
+                let hub = &hub;
+                threads.spawn(move || hub.commit(&[file(&format!("{n}.txt"), "x")]).expect(200));
+            }
+        });
+        assert_eq!(files(&hub, "main").len(), 9);
+        assert_eq!(
+            hub.get("", "/api/models/ada/demo/commits/main")
+                .json()
+                .as_array()
+                .unwrap()
+                .len(),
+            9
+        );
+        let head = hub.get("", "/api/models/ada/demo/commits/main").json()[0]["id"].clone();
+        assert_eq!(hub.get("", "/api/models?expand=sha").json()[0]["sha"], head);
+    }
+
+    #[test]
+    fn a_large_file_that_no_rule_names_gets_one() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"large");
+        hub.commit(&[large("odd name.txt", &sha256, 5), large("x.bin", &sha256, 5)])
+            .expect(200);
+        let attributes = hub.get("", "/ada/demo/raw/main/.gitattributes").expect(200).text();
+        assert!(
+            attributes.ends_with("\n/odd[[:space:]]name.txt filter=lfs diff=lfs merge=lfs -text\n"),
+            "{attributes}"
+        );
+        // A copy has no size.
+        let copy = json!({"key": "lfsFile", "value": {"path": "copy.bin", "algo": "sha256", "oid": sha256}});
+        hub.commit(&[copy.to_string()]).expect(200);
+        hub.get("", "/ada/demo/resolve/main/copy.bin").expect(302);
+        hub.commit(&[large("y.bin", &sha256, 6)]).expect(400);
+    }
+
+    #[test]
+    fn preupload_says_how_each_file_is_stored() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"large");
+        hub.commit(&[
+            large("a.bin", &sha256, 5),
+            file("b.txt", "b"),
+            file(".gitignore", "*.tmp\n"),
+        ])
+        .expect(200);
+        let ask = |token: &str, body: serde_json::Value, query: &str| {
+            hub.post(
+                token,
+                &format!("/api/models/ada/demo/preupload/main{query}"),
+                &body.to_string(),
+            )
+        };
+        let body = json!({"files": [
+            {"path": "a.bin", "size": 5, "sample": ""},
+            {"path": "b.txt", "size": 1, "sample": ""},
+            {"path": "c.txt", "size": 10 << 20, "sample": ""},
+            {"path": "x/d.tmp", "size": 1, "sample": ""},
+        ]});
+        let reply = ask(ADA, body.clone(), "").expect(200).json();
+        assert_eq!(
+            reply["files"],
+            json!([
+                {"path": "a.bin", "uploadMode": "lfs", "shouldIgnore": false, "oid": sha256},
+                {"path": "b.txt", "uploadMode": "regular", "shouldIgnore": false,
+                 "oid": hub_types::GitOid::of(b"b").to_string()},
+                {"path": "c.txt", "uploadMode": "lfs", "shouldIgnore": false},
+                {"path": "x/d.tmp", "uploadMode": "regular", "shouldIgnore": true},
+            ])
+        );
+        let own =
+            json!({"files": [{"path": "x.tmp", "size": 1}], "gitIgnore": "", "gitAttributes": "*.tmp filter=lfs"});
+        let reply = ask(ADA, own, "").expect(200).json();
+        assert_eq!(
+            reply["files"][0],
+            json!({"path": "x.tmp", "uploadMode": "lfs", "shouldIgnore": false})
+        );
+        ask(BOB, body.clone(), "").expect(403);
+        ask(BOB, body, "?create_pr=1").expect(200);
+        ask(ADA, json!({"files": [{"path": "../x", "size": 1}]}), "").expect(400);
+    }
+
+    #[test]
+    fn branches_and_tags() {
+        let hub = Hub::with_demo();
+        let at = |what: &str, name: &str| format!("/api/models/ada/demo/{what}/{name}");
+        hub.post(ADA, &at("branch", "feat%2Fx"), r#"{"startingPoint":"main"}"#)
+            .expect(200);
+        hub.post(ADA, &at("branch", "feat%2Fx"), "{}").expect(409);
+        hub.post(ADA, &at("branch", "feat%2Fx"), r#"{"overwrite":true}"#)
+            .expect(200);
+        hub.post(ADA, &at("branch", "y"), r#"{"startingPoint":"nothing"}"#)
+            .expect_code(404, "RevisionNotFound");
+        hub.post(ADA, &at("branch", "refs%2Fpr%2F5"), "{}").expect(400);
+        hub.post(ADA, &at("branch", "a%20b"), "{}").expect(400);
+        hub.post(BOB, &at("branch", "z"), "{}").expect(403);
+        hub.post("", &at("branch", "z"), "{}").expect(401);
+        hub.commit_to("feat%2Fx", "", &[file("x", "x")]).expect(200);
+        assert_eq!(files(&hub, "feat%2Fx"), [".gitattributes", "x"]);
+        assert_eq!(files(&hub, "main"), [".gitattributes"]);
+        hub.delete(ADA, &at("branch", "main")).expect(403);
+        hub.delete(ADA, &at("branch", "feat%2Fx")).expect(200);
+        hub.delete(ADA, &at("branch", "feat%2Fx"))
+            .expect_code(404, "RevisionNotFound");
+
+        hub.post(ADA, &at("tag", "main"), r#"{"tag":"v1"}"#).expect(200);
+        hub.post(ADA, &at("tag", "main"), r#"{"tag":"v1"}"#).expect(409);
+        hub.post(ADA, &at("tag", "v1"), r#"{"tag":"v2","message":"two"}"#)
+            .expect(200);
+        assert_eq!(files(&hub, "v2"), [".gitattributes"]);
+        hub.post(ADA, &at("tag", "nothing"), r#"{"tag":"v3"}"#)
+            .expect_code(404, "RevisionNotFound");
+        hub.delete(ADA, &at("tag", "v2")).expect(200);
+        hub.delete(ADA, &at("tag", "v2")).expect_code(404, "RevisionNotFound");
+    }
+
+    #[test]
+    fn a_squashed_branch_has_one_commit() {
+        let hub = Hub::with_demo();
+        hub.commit(&[file("x", "x")]).expect(200);
+        hub.post(ADA, "/api/models/ada/demo/tag/main", r#"{"tag":"v1"}"#)
+            .expect(200);
+        let squash = "/api/models/ada/demo/super-squash";
+        hub.post(ADA, &format!("{squash}/main"), r#"{"message":"All of it"}"#)
+            .expect(200);
+        let commits = hub.get("", "/api/models/ada/demo/commits/main").json();
+        assert_eq!(
+            (commits.as_array().unwrap().len(), &commits[0]["title"]),
+            (1, &json!("All of it"))
+        );
+        assert_eq!(files(&hub, "main"), [".gitattributes", "x"]);
+        hub.post(ADA, &format!("{squash}/v1"), r#"{"message":"x"}"#).expect(400);
+        hub.post(ADA, &format!("{squash}/nothing"), r#"{"message":"x"}"#)
+            .expect_code(404, "RevisionNotFound");
+    }
+
+    #[test]
+    fn a_body_that_breaks_off_commits_nothing() {
+        let hub = Hub::with_demo();
+        let header = r#"{"key":"header","value":{"summary":"x","description":""}}"#;
+        let body = format!("{header}\n{}\n", file("x", "x"));
+        // Chunked, with an end that never comes: the connection is closed instead.
+        let chunk = format!("{:x}\r\n{body}\r\nnonsense", body.len());
+        let reply = send(
+            hub.server.url(),
+            "POST",
+            ADA,
+            COMMIT,
+            &[("transfer-encoding", "chunked")],
+            chunk.as_bytes(),
+        );
+        assert_eq!(reply.status, 400);
+        assert_eq!(files(&hub, "main"), [".gitattributes"]);
+    }
 }

@@ -256,3 +256,103 @@ async fn merge(State(app): State<App>, target: Target, params: Params, Json(body
         .await?;
     Ok(done())
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{ADA, BOB, EVE, Hub, file};
+
+    const AT: &str = "/api/models/ada/demo/discussions";
+
+    #[test]
+    fn who_cannot_write_proposes() {
+        let hub = Hub::with_demo();
+        let header = r#"{"key":"header","value":{"summary":"Fix it","description":"Because"}}"#;
+        let body = format!("{header}\n{}", file("fix.txt", "fix"));
+        let commit = "/api/models/ada/demo/commit/main";
+        hub.post(BOB, commit, &body).expect(403);
+        hub.post(EVE, &format!("{commit}?create_pr=1"), &body).expect(403);
+        let made = hub
+            .post(BOB, &format!("{commit}?create_pr=1"), &body)
+            .expect(200)
+            .json();
+        assert_eq!(
+            made["pullRequestUrl"],
+            format!("{}/ada/demo/discussions/1", hub.server.url())
+        );
+        hub.get("", "/ada/demo/raw/main/fix.txt").expect(404);
+        hub.get("", "/ada/demo/raw/refs%2Fpr%2F1/fix.txt").expect(200);
+
+        let details = hub.get("", &format!("{AT}/1?diff=1")).expect(200).json();
+        assert_eq!(
+            (&details["status"], &details["title"]),
+            (&json!("open"), &json!("Fix it"))
+        );
+        assert_eq!(details["author"]["name"], "bob");
+        assert_eq!(details["changes"], json!({"base": "refs/heads/main"}));
+        assert_eq!(details["filesWithConflicts"], json!([]));
+        assert!(details["diff"].as_str().unwrap().contains("+fix"));
+        assert_eq!(details["events"][0]["data"]["latest"]["raw"], "Because");
+        assert_eq!(details["events"][1]["data"]["oid"], made["commitOid"]);
+
+        // Who opened it may go on with it; nobody else who cannot write.
+        let more = format!("{header}\n{}", file("more.txt", "more"));
+        hub.post(BOB, "/api/models/ada/demo/commit/refs%2Fpr%2F1", &more)
+            .expect(200);
+        hub.post(EVE, "/api/models/ada/demo/commit/refs%2Fpr%2F1", &more)
+            .expect(403);
+        hub.post(BOB, &format!("{AT}/1/merge"), "").expect(403);
+        hub.post(ADA, &format!("{AT}/1/merge"), "").expect(200);
+        hub.get("", "/ada/demo/raw/main/more.txt").expect(200);
+        let details = hub.get("", &format!("{AT}/1")).expect(200).json();
+        assert_eq!(details["status"], "merged");
+        let head = hub.get("", "/api/models/ada/demo").json()["sha"].clone();
+        assert_eq!(details["changes"]["mergeCommitId"], head);
+        hub.post(ADA, &format!("{AT}/1/merge"), "").expect(400);
+    }
+
+    #[test]
+    fn a_draft_is_opened_before_it_is_merged() {
+        let hub = Hub::with_demo();
+        let body = r#"{"title":" A draft ","description":"d","pullRequest":true}"#;
+        assert_eq!(hub.post(ADA, AT, body).expect(200).json()["num"], 1);
+        assert_eq!(hub.get("", &format!("{AT}/1")).json()["status"], "draft");
+        hub.post(ADA, &format!("{AT}/1/merge"), "").expect(400);
+        let opened = hub
+            .post(ADA, &format!("{AT}/1/status"), r#"{"status":"open"}"#)
+            .expect(200)
+            .json();
+        assert_eq!(opened["newStatus"]["data"]["status"], "open");
+        hub.post(ADA, &format!("{AT}/1/merge"), r#"{"comment":"thanks"}"#)
+            .expect(200);
+        hub.post(ADA, AT, r#"{"title":"ab","description":""}"#).expect(400);
+        hub.post(ADA, AT, r#"{"title":"A question","description":"why?"}"#)
+            .expect(200);
+        hub.post(BOB, &format!("{AT}/2/comment"), r#"{"comment":"because"}"#)
+            .expect(200);
+        let list = hub.get("", AT).expect(200).json();
+        assert_eq!((&list["count"], &list["start"]), (&json!(2), &json!(0)));
+        let list = hub
+            .get("", &format!("{AT}?type=pull_request&status=closed"))
+            .expect(200)
+            .json();
+        assert_eq!(list["discussions"][0]["num"], 1);
+        hub.get("", &format!("{AT}/3")).expect(404);
+        hub.get("", &format!("{AT}/x")).expect(400);
+    }
+
+    #[test]
+    fn both_sides_changed_the_same_lines() {
+        let hub = Hub::with_demo();
+        hub.commit(&[file("x.txt", "one\n")]).expect(200);
+        hub.commit_to("main", "?create_pr=1", &[file("x.txt", "two\n")])
+            .expect(200);
+        hub.commit(&[file("x.txt", "three\n")]).expect(200);
+        assert_eq!(
+            hub.get("", &format!("{AT}/1")).json()["filesWithConflicts"],
+            json!(["x.txt"])
+        );
+        hub.post(ADA, &format!("{AT}/1/merge"), "").expect(409);
+    }
+}

@@ -230,3 +230,254 @@ impl std::io::Read for Arriving {
         Ok(count)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::{Path, PathBuf};
+    use std::process::Output;
+
+    use crate::store::push::git_command;
+    use crate::testing::{ADA, BOB, EVE, Hub, file};
+
+    /// A folder with clones, and the Hub that they are of.
+    struct Work {
+        hub: Hub,
+        dir: tempfile::TempDir,
+    }
+
+    impl Work {
+        fn start() -> Self {
+            Self {
+                hub: Hub::with_demo(),
+                dir: tempfile::tempdir().unwrap(),
+            }
+        }
+
+        fn url(&self, user: &str, password: &str) -> String {
+            let host = self.hub.server.url().strip_prefix("http://").unwrap();
+            format!("http://{user}:{password}@{host}/ada/demo")
+        }
+
+        /// Runs git in a clone, and gives what it says if it succeeds.
+        fn git(&self, clone: &str, args: &[&str]) -> Result<String, String> {
+            let Output { status, stdout, stderr } = git_command()
+                .current_dir(self.dir.path().join(clone))
+                .args(["-c", "user.name=ada", "-c", "user.email=ada@example.org"])
+                .args(args)
+                .output()
+                .unwrap();
+            let text = |bytes| String::from_utf8(bytes).unwrap();
+            if status.success() {
+                Ok(text(stdout))
+            } else {
+                Err(text(stderr))
+            }
+        }
+
+        fn clone(&self, token: &str, name: &str) {
+            self.git("", &["clone", "-q", &self.url("user", token), name]).unwrap();
+        }
+
+        fn commit(&self, clone: &str, path: &str, bytes: &[u8]) {
+            fs_err::write(self.path(clone, path), bytes).unwrap();
+            self.git(clone, &["add", "."]).unwrap();
+            self.git(clone, &["commit", "-qm", path]).unwrap();
+        }
+
+        fn path(&self, clone: &str, path: &str) -> PathBuf {
+            self.dir.path().join(clone).join(path)
+        }
+    }
+
+    fn only_ref(dir: &Path) -> String {
+        fs_err::read_to_string(dir.join("HEAD")).unwrap()
+    }
+
+    #[test]
+    fn what_is_pushed_is_there_for_every_client() {
+        let work = Work::start();
+        work.clone(ADA, "one");
+        work.commit("one", "a.txt", b"from git");
+        // Large enough to be sent in chunks, and compressed.
+        work.commit("one", "b.txt", "line\n".repeat(400_000).as_bytes());
+        work.git("one", &["push", "-q", "origin", "main"]).unwrap();
+        assert_eq!(
+            work.hub.get("", "/ada/demo/raw/main/a.txt").expect(200).text(),
+            "from git"
+        );
+        work.hub.commit(&[file("c.txt", "from the API")]).expect(200);
+        work.git("one", &["pull", "-q"]).unwrap();
+        assert_eq!(
+            fs_err::read_to_string(work.path("one", "c.txt")).unwrap(),
+            "from the API"
+        );
+        let listed = work.hub.get("", "/api/models?expand=sha").json()[0]["sha"].clone();
+        assert_eq!(work.git("one", &["rev-parse", "HEAD"]).unwrap().trim(), listed);
+
+        work.git("one", &["tag", "-am", "one", "v1"]).unwrap();
+        work.git("one", &["push", "-q", "origin", "v1", "main:feat/x"]).unwrap();
+        let refs = work.hub.get("", "/api/models/ada/demo/refs").json();
+        assert_eq!(
+            (&refs["tags"][0]["name"], &refs["branches"][0]["name"]),
+            (&"v1".into(), &"feat/x".into())
+        );
+        assert_eq!(refs["tags"][0]["targetCommit"], listed);
+        work.git("one", &["push", "-q", "origin", ":feat/x"]).unwrap();
+        work.git(
+            "",
+            &[
+                "clone",
+                "-q",
+                "--depth=1",
+                "--filter=blob:none",
+                &work.url("user", ADA),
+                "two",
+            ],
+        )
+        .unwrap();
+        work.commit("two", "d.txt", b"from a shallow clone");
+        work.git("two", &["push", "-q"]).unwrap();
+        work.hub.get("", "/ada/demo/raw/main/d.txt").expect(200);
+        // And git finds nothing wrong with what both of us wrote.
+        let bare = work.hub.root.path().join("repos/models/ada/demo.git");
+        let checked = git_command()
+            .arg("-C")
+            .arg(&bare)
+            .args(["fsck", "--strict"])
+            .output()
+            .unwrap();
+        assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));
+        assert_eq!(only_ref(&bare), "ref: refs/heads/main\n");
+    }
+
+    #[test]
+    fn a_token_is_the_password_or_the_user_name() {
+        let work = Work::start();
+        let body = r#"{"visibility":"private"}"#;
+        work.hub.put(ADA, "/api/models/ada/demo/settings", body).expect(200);
+        work.git("", &["ls-remote", &work.url("anyone", ADA)]).unwrap();
+        work.git("", &["ls-remote", &work.url(ADA, "")]).unwrap();
+        let header = format!("http.extraHeader=Authorization: Bearer {ADA}");
+        let plain = format!("{}/ada/demo.git", work.hub.server.url());
+        work.git("", &["-c", &header, "ls-remote", &plain]).unwrap();
+        let anonymous = work.git("", &["ls-remote", &plain]).unwrap_err();
+        assert!(anonymous.contains("could not read Username"), "{anonymous}");
+        assert!(
+            work.git("", &["ls-remote", &work.url("bob", BOB)])
+                .unwrap_err()
+                .contains("not found")
+        );
+        assert!(
+            work.git("", &["ls-remote", &work.url("x", "hf_wrong")])
+                .unwrap_err()
+                .contains("Authentication failed")
+        );
+    }
+
+    #[test]
+    fn who_may_only_look_cannot_push() {
+        let work = Work::start();
+        for token in [BOB, EVE] {
+            work.clone(token, token);
+            work.commit(token, "x", b"x");
+            assert!(work.git(token, &["push", "-q"]).unwrap_err().contains("403"));
+        }
+        work.hub.get("", "/ada/demo/raw/main/x").expect(404);
+    }
+
+    #[test]
+    fn what_the_hub_does_not_take_is_refused_whole() {
+        let work = Work::start();
+        work.clone(ADA, "one");
+        let refused = |why: &str, push: &[&str]| {
+            let mut args = vec!["push"];
+            args.extend(push);
+            let said = work.git("one", &args).unwrap_err();
+            assert!(said.contains(why), "{said}");
+        };
+        work.commit("one", "large.txt", &vec![b'x'; (10 << 20) + 1]);
+        refused("files larger than 10 MiB", &["origin", "main"]);
+        refused("  - large.txt", &["origin", "main"]);
+        work.git("one", &["reset", "-q", "--hard", "HEAD~1"]).unwrap();
+
+        let pointer = format!(
+            "version https://git-lfs.github.com/spec/v1\noid sha256:{}\nsize 5\n",
+            "0".repeat(64)
+        );
+        work.commit("one", "x.txt", pointer.as_bytes());
+        refused("pointed to a file that does not exist", &["origin", "main"]);
+        work.git("one", &["reset", "-q", "--hard", "HEAD~1"]).unwrap();
+
+        work.commit("one", "ok.txt", b"ok");
+        refused("deletion of the main branch", &["origin", ":main"]);
+        refused(
+            "only branches, tags and pull requests",
+            &["origin", "HEAD:refs/other/x"],
+        );
+        refused("no such pull request", &["origin", "HEAD:refs/pr/7"]);
+        refused("atomic", &["--atomic", "origin", "main", "HEAD:refs/other/x"]);
+        work.hub.get("", "/ada/demo/raw/main/ok.txt").expect(404);
+        // What was refused has left nothing behind.
+        let objects = work.hub.root.path().join("repos/models/ada/demo.git/objects");
+        let names = |dir: &Path| -> Vec<_> {
+            let entries = fs_err::read_dir(dir).unwrap();
+            entries
+                .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+                .collect()
+        };
+        assert!(!names(&objects).iter().any(|name| name.starts_with("incoming-")));
+        assert!(names(&objects.join("pack")).is_empty());
+
+        work.hub.commit(&[file("other.txt", "x")]).expect(200);
+        refused("fetch first", &["origin", "main"]);
+        work.git("one", &["pull", "-q", "--rebase"]).unwrap();
+        work.git("one", &["push", "-q"]).unwrap();
+        work.hub.get("", "/ada/demo/raw/main/ok.txt").expect(200);
+    }
+
+    #[test]
+    fn a_pull_request_takes_pushes() {
+        let work = Work::start();
+        work.hub
+            .commit_to("main", "?create_pr=1", &[file("p.txt", "p")])
+            .expect(200);
+        work.clone(ADA, "one");
+        work.git("one", &["fetch", "-q", "origin", "refs/pr/1:pr"]).unwrap();
+        work.git("one", &["checkout", "-q", "pr"]).unwrap();
+        work.commit("one", "more.txt", b"more");
+        work.git("one", &["push", "-q", "origin", "pr:refs/pr/1"]).unwrap();
+        let details = work.hub.get("", "/api/models/ada/demo/discussions/1").json();
+        assert_eq!(details["events"][2]["data"]["subject"], "more.txt");
+    }
+
+    #[test]
+    fn what_is_no_push_is_refused() {
+        let work = Work::start();
+        let post = |body: &[u8], headers: &[(&str, &str)]| {
+            work.hub
+                .send("POST", ADA, "/ada/demo.git/git-receive-pack", headers, body)
+                .status
+        };
+        assert_eq!(post(b"", &[]), 400);
+        assert_eq!(post(b"nonsense", &[]), 400);
+        assert_eq!(post(b"0000", &[("content-encoding", "gzip")]), 400);
+        let zero = "0".repeat(40);
+        let line = format!("{zero} {} refs/heads/x\0 report-status", "1".repeat(40));
+        let body = format!("{:04x}{line}0000", line.len() + 4);
+        // No pack, and no such object.
+        assert_eq!(post(body.as_bytes(), &[]), 200);
+        assert_eq!(post(format!("{body}PACKnonsense").as_bytes(), &[]), 200);
+        assert_eq!(
+            work.hub.get("", "/api/models/ada/demo/refs").json()["branches"]
+                .as_array()
+                .unwrap()
+                .len(),
+            1
+        );
+        work.hub.get("", "/ada/demo.git/info/refs").expect(403);
+        work.hub.get("", "/ada/demo.git/HEAD").expect(404);
+        work.hub
+            .get("", "/ada/demo.git/info/refs?service=git-receive-pack")
+            .expect(401);
+    }
+}

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, post};
+use axum::routing::{any, get, post};
 use http::{StatusCode, header};
 use hub_types::Sha256;
 use serde::Deserialize;
@@ -36,6 +36,8 @@ pub(crate) fn router() -> Router<App> {
         .route("/-web/{kind}/{id}/info/lfs/locks", any(no_locks))
         .route("/-web/{kind}/{id}/info/lfs/locks/{*rest}", any(no_locks))
         .route("/api/complete_multipart", post(complete))
+        .route("/-api/{kind}/{id}/xet-read-token/{rev}", get(no_xet))
+        .route("/-api/{kind}/{id}/xet-write-token/{rev}", get(no_xet))
 }
 
 fn lfs_json(status: StatusCode, body: &Value) -> Response {
@@ -274,8 +276,7 @@ async fn complete(State(app): State<App>, given: OriginalPath, query: Query, req
                 )));
             }
         }
-        store.finish_parts(&upload, &sha256, size)?;
-        store.db.put_lfs(repo, &sha256, size)
+        store.keep_parts(repo, &upload, &sha256, size)
     })
     .await?;
     Ok(done())
@@ -299,10 +300,153 @@ async fn verify(State(app): State<App>, target: Target, Json(object): Json<Verif
     }
 }
 
+/// What a client is told that would rather use Xet.
+async fn no_xet(_: Target) -> Error {
+    Error::bad_request("This Hub has no Xet storage: set HF_HUB_DISABLE_XET=1 to transfer files through LFS")
+}
+
 /// The Hub has no locks, and says so with the status after which git-lfs goes on without.
 async fn no_locks() -> Response {
     lfs_json(
         StatusCode::NOT_FOUND,
         &json!({ "message": "Git LFS file locking is not supported" }),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use hub_types::Sha256;
+    use serde_json::json;
+
+    use crate::testing::{ADA, BOB, EVE, Hub, send};
+
+    const VERIFY: &str = "/ada/demo.git/info/lfs/objects/verify";
+
+    #[test]
+    fn a_large_file_comes_in_one_request() {
+        let hub = Hub::with_demo();
+        let (bytes, sha256) = (b"0123456789", Sha256::of(b"0123456789").to_string());
+        let reply = hub.batch(ADA, "upload", &sha256, 10);
+        assert_eq!(reply["transfer"], "basic");
+        let actions = &reply["objects"][0]["actions"];
+        let href = actions["upload"]["href"].as_str().unwrap();
+        assert!(href.starts_with(hub.server.blob_url()));
+        let verify = json!({"oid": sha256, "size": 10}).to_string();
+        hub.post(ADA, VERIFY, &verify).expect(404);
+
+        let put = |token: &str, headers: &[(&str, &str)], body: &[u8]| send(href, "PUT", token, "", headers, body);
+        put(ADA, &[], bytes).expect(400);
+        put("", &[], b"012345678").expect(400);
+        let wrong = put("", &[], b"012345678X").expect(400);
+        assert!(wrong.text().contains("<Code>BadDigest</Code>"), "{}", wrong.text());
+        put("", &[("transfer-encoding", "chunked")], b"a\r\n0123456789\r\n0\r\n\r\n").expect(411);
+        hub.post(ADA, VERIFY, &verify).expect(404);
+        let stored = put("", &[], bytes).expect(200);
+        assert!(!stored.header("etag").is_empty());
+        hub.post(ADA, VERIFY, &verify).expect(200);
+        hub.post(ADA, VERIFY, &json!({"oid": sha256, "size": 11}).to_string())
+            .expect(400);
+
+        // It is there: nothing to do.
+        let again = hub.batch(ADA, "upload", &sha256, 10);
+        assert!(again["objects"][0].get("actions").is_none());
+        let wrong = hub.batch(ADA, "upload", &sha256, 11);
+        assert_eq!(wrong["objects"][0]["error"]["code"], 422);
+        let down = hub.batch("", "download", &sha256, 10);
+        let href = down["objects"][0]["actions"]["download"]["href"].as_str().unwrap();
+        assert_eq!(send(href, "GET", "", "", &[], b"").expect(200).body, bytes);
+        let none = hub.batch("", "download", &"0".repeat(64), 10);
+        assert_eq!(none["objects"][0]["error"]["code"], 404);
+        let bad = hub.batch("", "download", "nonsense", 10);
+        assert_eq!(bad["objects"][0]["error"]["code"], 422);
+    }
+
+    #[test]
+    fn a_hash_gives_no_right_to_the_bytes() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"secret");
+        hub.post(BOB, "/api/repos/create", r#"{"name":"other"}"#).expect(200);
+        let line = crate::testing::large("x.bin", &sha256, 6);
+        let header = r#"{"key":"header","value":{"summary":"x","description":""}}"#;
+        hub.post(BOB, "/api/models/bob/other/commit/main", &format!("{header}\n{line}"))
+            .expect(400);
+    }
+
+    #[test]
+    fn a_file_comes_in_parts() {
+        let hub = Hub::start_with(|builder| builder.part_size(4));
+        hub.create("demo");
+        let (bytes, sha256) = (b"0123456789", Sha256::of(b"0123456789").to_string());
+        let reply = hub.batch(ADA, "upload", &sha256, 10);
+        assert_eq!(reply["transfer"], "multipart");
+        let upload = &reply["objects"][0]["actions"]["upload"];
+        assert_eq!(upload["header"]["chunk_size"], "4");
+        let complete = upload["href"].as_str().unwrap();
+        assert!(complete.starts_with(hub.server.url()));
+        let finish = |etags: &[String]| {
+            let parts: Vec<_> = (1..)
+                .zip(etags)
+                .map(|(n, etag)| json!({"partNumber": n, "etag": etag}))
+                .collect();
+            let body = json!({"oid": sha256, "parts": parts}).to_string();
+            send(complete, "POST", "", "", &[], body.as_bytes())
+        };
+        let mut etags = Vec::new();
+        // In any order, and one of them twice.
+        for index in [2usize, 0, 1, 1] {
+            let url = upload["header"][format!("{:05}", index + 1)].as_str().unwrap();
+            let part = &bytes[4 * index..10.min(4 * index + 4)];
+            send(url, "PUT", "", "", &[], &part[1..]).expect(400);
+            let etag = send(url, "PUT", "", "", &[], part)
+                .expect(200)
+                .header("etag")
+                .to_owned();
+            etags.push((index, etag));
+        }
+        etags.sort();
+        etags.dedup();
+        let etags: Vec<String> = etags.into_iter().map(|(_, etag)| etag).collect();
+        finish(&etags[..2]).expect(400);
+        finish(&["\"x\"".to_owned(), etags[1].clone(), etags[2].clone()]).expect(400);
+        send(&complete.replace("size=10", "size=11"), "POST", "", "", &[], b"{}").expect(403);
+        finish(&etags).expect(200);
+        hub.commit(&[crate::testing::large("x.bin", &sha256, 10)]).expect(200);
+        let there = hub
+            .get("", "/ada/demo/resolve/main/x.bin")
+            .expect(302)
+            .header("location")
+            .to_owned();
+        assert_eq!(send(&there, "GET", "", "", &[], b"").expect(200).body, bytes);
+    }
+
+    #[test]
+    fn who_may_upload() {
+        let hub = Hub::with_demo();
+        let batch = |token: &str, reference: &str| {
+            let body = format!(
+                r#"{{"operation":"upload","objects":[]{}}}"#,
+                if reference.is_empty() {
+                    String::new()
+                } else {
+                    format!(r#","ref":{{"name":"{reference}"}}"#)
+                }
+            );
+            hub.post(token, "/ada/demo.git/info/lfs/objects/batch", &body).status
+        };
+        assert_eq!(batch(ADA, "main"), 200);
+        assert_eq!(batch(BOB, "main"), 403);
+        assert_eq!(batch(BOB, ""), 200, "for a pull request");
+        assert_eq!(batch(BOB, "refs/pr/1"), 200);
+        assert_eq!(batch(EVE, ""), 403);
+        assert_eq!(batch("", "main"), 401);
+        hub.post(
+            ADA,
+            "/ada/demo.git/info/lfs/objects/batch",
+            r#"{"operation":"x","objects":[]}"#,
+        )
+        .expect(400);
+        hub.post(ADA, "/ada/demo.git/info/lfs/locks/verify", "{}").expect(404);
+        let xet = hub.get(ADA, "/api/models/ada/demo/xet-write-token/main").expect(400);
+        assert!(xet.text().contains("HF_HUB_DISABLE_XET"));
+    }
 }

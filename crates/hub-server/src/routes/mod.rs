@@ -78,6 +78,8 @@ const API_WORDS: &[&str] = &[
     "super-squash",
     "tag",
     "tree",
+    "xet-read-token",
+    "xet-write-token",
 ];
 
 /// The same for web and git addresses.

@@ -83,6 +83,18 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Create>
             "\"sdk\" must be one of [gradio, docker, static, streamlit]",
         ));
     }
+    // Spelt as the account is, however the request spells it.
+    let spelt = id.clone();
+    let id = app
+        .run(move |store| {
+            let namespace = store.db.account_named(spelt.namespace().unwrap_or_default())?;
+            let (_, namespace, _) = namespace.ok_or(Error::Internal)?;
+            Ok(RepoId::new(
+                spelt.repo_type(),
+                &format!("{namespace}/{}", spelt.name()),
+            )?)
+        })
+        .await?;
     let url = app.repo_url(&id);
     let new = NewRepo {
         visibility: visibility.unwrap_or(Visibility::Public),
@@ -472,5 +484,212 @@ pub(crate) fn select(reply: Map<String, Value>, wanted: Option<&[String]>) -> Va
             .into_iter()
             .filter(|(key, _)| key == "id" || key == "_id" || wanted.contains(key))
             .collect(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use crate::testing::{ADA, BOB, EVE, Hub, file};
+
+    #[test]
+    fn a_repository_is_made_once() {
+        let hub = Hub::start();
+        let url = hub.server.url();
+        let made = hub
+            .post(ADA, "/api/repos/create", r#"{"name":"demo","organization":null}"#)
+            .expect(200);
+        assert_eq!(made.json()["url"], format!("{url}/ada/demo"));
+        let again = hub.post(ADA, "/api/repos/create", r#"{"name":"demo"}"#).expect(409);
+        assert_eq!(again.json()["url"], format!("{url}/ada/demo"));
+        // Spelt otherwise it is the same one.
+        hub.post(ADA, "/api/repos/create", r#"{"name":"DEMO","organization":"Ada"}"#)
+            .expect(409);
+
+        let dataset = r#"{"name":"notes","organization":"acme","type":"dataset","visibility":"private"}"#;
+        let made = hub.post(ADA, "/api/repos/create", dataset).expect(200);
+        assert_eq!(made.json()["url"], format!("{url}/datasets/acme/notes"));
+        assert_eq!(
+            hub.get(ADA, "/api/datasets/acme/notes").expect(200).json()["private"],
+            true
+        );
+
+        hub.post("", "/api/repos/create", r#"{"name":"x"}"#).expect(401);
+        hub.post(EVE, "/api/repos/create", r#"{"name":"x"}"#).expect(403);
+        hub.post(BOB, "/api/repos/create", r#"{"name":"x","organization":"acme"}"#)
+            .expect(403);
+        for bad in [
+            r#"{"name":"../x"}"#,
+            r#"{"name":"a--b"}"#,
+            r#"{"name":"x","type":"bucket"}"#,
+            r#"{"name":"x","visibility":"secret"}"#,
+            r#"{"name":"x","visibility":"protected"}"#,
+            r#"{"name":"x","type":"space"}"#,
+            "{",
+            "[]",
+        ] {
+            hub.post(ADA, "/api/repos/create", bad).expect(400);
+        }
+    }
+
+    #[test]
+    fn who_may_not_see_it_is_told_so_in_the_hubs_words() {
+        let hub = Hub::start();
+        hub.post(ADA, "/api/repos/create", r#"{"name":"secret","private":true}"#)
+            .expect(200);
+        for path in [
+            "/api/models/ada/secret",
+            "/api/models/ada/nothing",
+            "/api/models/ada/secret/tree/main",
+            "/ada/secret/resolve/main/.gitattributes",
+            "/ada/secret.git/info/refs?service=git-upload-pack",
+        ] {
+            let anonymous = hub.get("", path).expect_code(401, "");
+            assert_eq!(anonymous.header("x-error-message"), "Invalid username or password.");
+            hub.get(BOB, path).expect_code(404, "RepoNotFound");
+            let wrong = hub.get("hf_wrong", path).expect_code(401, "");
+            assert_eq!(
+                wrong.header("x-error-message"),
+                "Invalid credentials in Authorization header"
+            );
+        }
+        hub.get(ADA, "/api/models/ada/secret").expect(200);
+        hub.put(ADA, "/api/models/ada/secret/settings", r#"{"visibility":"public"}"#)
+            .expect(200);
+        hub.get("", "/api/models/ada/secret").expect(200);
+    }
+
+    #[test]
+    fn a_gated_repository_shows_itself_but_not_its_files() {
+        let hub = Hub::with_demo();
+        hub.put(ADA, "/api/models/ada/demo/settings", r#"{"gated":"auto"}"#)
+            .expect(200);
+        assert_eq!(hub.get("", "/api/models/ada/demo").expect(200).json()["gated"], "auto");
+        for path in [
+            "/ada/demo/resolve/main/.gitattributes",
+            "/api/models/ada/demo/auth-check",
+        ] {
+            hub.get("", path).expect_code(401, "GatedRepo");
+            hub.get(BOB, path).expect_code(403, "GatedRepo");
+        }
+        hub.get(ADA, "/ada/demo/resolve/main/.gitattributes").expect(307);
+        hub.put(ADA, "/api/models/ada/demo/settings", r#"{"gated":false}"#)
+            .expect(200);
+        hub.get("", "/ada/demo/resolve/main/.gitattributes").expect(307);
+        hub.put(ADA, "/api/models/ada/demo/settings", r#"{"gated":true}"#)
+            .expect(400);
+        hub.put(BOB, "/api/models/ada/demo/settings", r#"{"gated":"auto"}"#)
+            .expect(403);
+    }
+
+    #[test]
+    fn an_old_name_leads_to_the_new_one() {
+        let hub = Hub::with_demo();
+        let body = r#"{"fromRepo":"ada/demo","toRepo":"acme/new","type":"model"}"#;
+        hub.post(BOB, "/api/repos/move", body).expect(403);
+        hub.post(ADA, "/api/repos/move", body).expect(200);
+        for (old, new) in [
+            ("/api/models/ada/demo", "/api/models/acme/new"),
+            (
+                "/api/models/ada/demo/tree/main?recursive=true",
+                "/api/models/acme/new/tree/main?recursive=true",
+            ),
+            (
+                "/ada/demo/resolve/main/.gitattributes",
+                "/acme/new/resolve/main/.gitattributes",
+            ),
+        ] {
+            let moved = hub.get("", old).expect(307);
+            assert_eq!(moved.header("location"), new);
+            assert!(matches!(hub.get("", new).status, 200 | 307));
+        }
+        // A new repository takes the old name back.
+        hub.create("demo");
+        assert_eq!(hub.get("", "/api/models/ada/demo").expect(200).json()["id"], "ada/demo");
+        hub.post(ADA, "/api/repos/move", body).expect(409);
+    }
+
+    #[test]
+    fn a_deleted_repository_is_gone() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"large");
+        let blob = hub
+            .root
+            .path()
+            .join("lfs")
+            .join(&sha256[..2])
+            .join(&sha256[2..4])
+            .join(&sha256);
+        assert!(blob.exists());
+        let body = br#"{"name":"demo","organization":"ada"}"#;
+        hub.send("DELETE", BOB, "/api/repos/delete", &[], body).expect(403);
+        hub.send("DELETE", ADA, "/api/repos/delete", &[], body).expect(200);
+        hub.get(ADA, "/api/models/ada/demo").expect_code(404, "RepoNotFound");
+        hub.send("DELETE", ADA, "/api/repos/delete", &[], body)
+            .expect_code(404, "RepoNotFound");
+        assert!(!blob.exists(), "no other repository has the file");
+        hub.create("demo");
+    }
+
+    #[test]
+    fn an_info_says_what_was_asked_for() {
+        let hub = Hub::with_demo();
+        let card = "---\nlicense: mit\ntags: [tiny]\n---\n# Demo";
+        hub.commit(&[
+            file("README.md", card),
+            file("config.json", r#"{"model_type":"bert","x":1}"#),
+        ])
+        .expect(200);
+        let info = hub.get("", "/api/models/ada/demo").expect(200).json();
+        assert_eq!(info["cardData"], json!({"license": "mit", "tags": ["tiny"]}));
+        assert_eq!(info["config"], json!({"model_type": "bert"}));
+        let tags = info["tags"].as_array().unwrap();
+        assert!(tags.contains(&json!("license:mit")) && tags.contains(&json!("tiny")));
+        let names: Vec<_> = info["siblings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["rfilename"].clone())
+            .collect();
+        assert_eq!(names, [".gitattributes", "README.md", "config.json"]);
+
+        let sha = info["sha"].as_str().unwrap();
+        let info = hub
+            .get("", &format!("/api/models/ada/demo/revision/{sha}?blobs=true"))
+            .expect(200)
+            .json();
+        assert_eq!(info["siblings"][1]["size"], card.len());
+        let info = hub
+            .get("", "/api/models/ada/demo?expand=sha&expand=private")
+            .expect(200)
+            .json();
+        let mut keys: Vec<_> = info.as_object().unwrap().keys().cloned().collect();
+        keys.sort();
+        assert_eq!(keys, ["_id", "id", "private", "sha"]);
+        let refused = hub.get("", "/api/models/ada/demo?expand=nonsense").expect(400).json();
+        assert!(
+            refused["error"]
+                .as_str()
+                .unwrap()
+                .starts_with("\"expand\" must be one of [")
+        );
+        hub.get("", "/api/models/ada/demo/revision/nothing")
+            .expect_code(404, "RevisionNotFound");
+        hub.get("", "/api/datasets/ada/demo").expect(401);
+    }
+
+    #[test]
+    fn a_copy_has_the_files() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"large");
+        hub.commit(&[file("a.txt", "a"), crate::testing::large("b.bin", &sha256, 5)])
+            .expect(200);
+        let body = r#"{"repository":"bob/copy"}"#;
+        hub.post(ADA, "/api/models/ada/demo/duplicate", body).expect(403);
+        hub.post(BOB, "/api/models/ada/demo/duplicate", body).expect(200);
+        hub.post(BOB, "/api/models/ada/demo/duplicate", body).expect(409);
+        hub.get("", "/bob/copy/resolve/main/b.bin").expect(302);
+        assert_eq!(hub.get("", "/bob/copy/raw/main/a.txt").expect(200).text(), "a");
     }
 }

@@ -235,3 +235,118 @@ fn small(found: Located, path: &RepoPath, query: &Query, headers: &HeaderMap) ->
     };
     response.body(body).map_err(|_| Error::Internal)
 }
+
+#[cfg(test)]
+mod tests {
+    use hub_types::GitOid;
+
+    use crate::testing::{ADA, Hub, file, large, send};
+
+    #[test]
+    fn a_small_file_is_a_relative_redirect_and_then_itself() {
+        let hub = Hub::with_demo();
+        hub.commit(&[file("a b/ü.txt", "0123456789")]).expect(200);
+        let etag = format!("\"{}\"", GitOid::of(b"0123456789"));
+        let head = hub.get("", "/api/models/ada/demo").json()["sha"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        let first = hub.head("", "/ada/demo/resolve/main/a%20b/%C3%BC.txt").expect(307);
+        assert_eq!((first.header("x-repo-commit"), first.header("etag")), (&*head, &*etag));
+        let there = first.header("location").to_owned();
+        assert!(
+            there.starts_with(&format!("/api/resolve-cache/models/ada/demo/{head}/a%20b/%C3%BC.txt?")),
+            "{there}"
+        );
+        let second = hub.head("", &there).expect(200);
+        assert_eq!((second.header("content-length"), second.header("etag")), ("10", &*etag));
+        assert_eq!(second.header("x-repo-commit"), head);
+        assert!(second.body.is_empty());
+        assert_eq!(hub.get("", &there).expect(200).text(), "0123456789");
+
+        let part = |range: &str| hub.send("GET", "", &there, &[("range", range)], b"");
+        let reply = part("bytes=2-4").expect(206);
+        assert_eq!(
+            (reply.text().as_str(), reply.header("content-range")),
+            ("234", "bytes 2-4/10")
+        );
+        assert_eq!(part("bytes=-2").expect(206).text(), "89");
+        assert_eq!(part("bytes=10-").expect(416).header("content-range"), "bytes */10");
+        hub.send("GET", "", &there, &[("if-none-match", &etag)], b"")
+            .expect(304);
+    }
+
+    #[test]
+    fn a_large_file_is_on_the_other_origin() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"0123456789");
+        hub.commit(&[large("x.bin", &sha256, 10)]).expect(200);
+        let first = hub.head("", "/ada/demo/resolve/main/x.bin").expect(302);
+        assert_eq!(first.header("x-linked-etag"), format!("\"{sha256}\""));
+        assert_eq!(first.header("x-linked-size"), "10");
+        assert_eq!(first.header("x-repo-commit").len(), 40);
+        let there = first.header("location").to_owned();
+        assert!(there.starts_with(hub.server.blob_url()), "{there}");
+        assert_ne!(
+            hub.server.blob_url().split(':').nth(1),
+            hub.server.url().split(':').nth(1)
+        );
+
+        let ask = |method: &str, headers: &[(&str, &str)]| send(&there, method, "", "", headers, b"");
+        let reply = ask("GET", &[]).expect(200);
+        assert_eq!(
+            (reply.text().as_str(), reply.header("content-length")),
+            ("0123456789", "10")
+        );
+        assert_eq!(reply.header("etag"), format!("\"{sha256}\""));
+        let reply = ask("HEAD", &[]).expect(200);
+        assert_eq!((reply.body.len(), reply.header("content-length")), (0, "10"));
+        let reply = ask("GET", &[("range", "bytes=3-5")]).expect(206);
+        assert_eq!(
+            (reply.text().as_str(), reply.header("content-range")),
+            ("345", "bytes 3-5/10")
+        );
+        ask("GET", &[("range", "bytes=99-")]).expect(416);
+        // Credentials have no business there, and neither has a changed address.
+        send(&there, "GET", ADA, "", &[], b"").expect(400);
+        let forged = there.replace(&sha256, &"0".repeat(64));
+        send(&forged, "GET", "", "", &[], b"").expect(403);
+        send(there.split('?').next().unwrap(), "GET", "", "", &[], b"").expect(403);
+        send(&there, "PUT", "", "", &[], b"x").expect(403);
+        assert_eq!(
+            hub.get("", "/ada/demo/raw/main/x.bin")
+                .expect(200)
+                .text()
+                .lines()
+                .count(),
+            3
+        );
+    }
+
+    #[test]
+    fn what_is_not_there_says_which_commit_was_looked_at() {
+        let hub = Hub::with_demo();
+        hub.commit(&[file("a/x", "x")]).expect(200);
+        let head = hub.get("", "/api/models/ada/demo").json()["sha"]
+            .as_str()
+            .unwrap()
+            .to_owned();
+        for path in ["nothing", "a", "a/x/y"] {
+            let reply = hub
+                .head("", &format!("/ada/demo/resolve/main/{path}"))
+                .expect_code(404, "EntryNotFound");
+            assert_eq!(reply.header("x-repo-commit"), head);
+        }
+        for path in ["..%2F..%2Ftoken", "%2e%2e/%2e%2e/token", "a%5Cb"] {
+            hub.get("", &format!("/ada/demo/resolve/main/{path}"))
+                .expect_code(404, "EntryNotFound");
+        }
+        for rev in ["nothing", "refs%2Fheads%2Fnothing", "..", "0000000", "-x"] {
+            hub.head("", &format!("/ada/demo/resolve/{rev}/a/x"))
+                .expect_code(404, "RevisionNotFound");
+        }
+        for rev in ["main", "refs%2Fheads%2Fmain", &head, &head[..8]] {
+            hub.head("", &format!("/ada/demo/resolve/{rev}/a/x")).expect(307);
+        }
+    }
+}

@@ -307,6 +307,72 @@ async fn settings_listing(app: App, namespace: String, query: Query, given: Orig
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{ADA, BOB, Hub, large, send};
+
+    #[test]
+    fn a_listing_filters_sorts_and_pages() {
+        let hub = Hub::start();
+        for name in ["alpha", "beta", "gamma"] {
+            hub.create(name);
+        }
+        hub.post(
+            ADA,
+            "/api/repos/create",
+            r#"{"name":"hidden","organization":"acme","private":true}"#,
+        )
+        .expect(200);
+        let ids = |token: &str, query: &str| -> Vec<String> {
+            let reply = hub.get(token, &format!("/api/models{query}")).expect(200).json();
+            let items = reply.as_array().unwrap().iter();
+            items.map(|item| item["id"].as_str().unwrap().to_owned()).collect()
+        };
+        assert_eq!(ids("", "?sort=createdAt"), ["ada/gamma", "ada/beta", "ada/alpha"]);
+        assert_eq!(ids(ADA, "?author=acme"), ["acme/hidden"]);
+        assert!(ids(BOB, "?author=acme").is_empty());
+        assert_eq!(ids("", "?search=ALPH"), ["ada/alpha"]);
+        assert_eq!(ids("", "?filter=region:us&search=beta"), ["ada/beta"]);
+        assert!(ids("", "?filter=license:mit").is_empty());
+        assert!(ids("", "?gated=true").is_empty());
+        hub.get("", "/api/models?sort=nonsense").expect(400);
+        hub.get("", "/api/models?limit=x").expect(400);
+
+        let first = hub.get("", "/api/models?limit=2&sort=createdAt").expect(200);
+        assert_eq!(first.json().as_array().unwrap().len(), 2);
+        let link = first.header("link");
+        let next = link
+            .strip_prefix('<')
+            .and_then(|link| link.split_once(">; rel=\"next\""))
+            .unwrap()
+            .0;
+        let second = send(next, "GET", "", "", &[], b"").expect(200);
+        assert_eq!(second.json()[0]["id"], "ada/alpha");
+        assert_eq!(second.header("link"), "");
+
+        let item = hub.get("", "/api/models?search=alpha&full=true").expect(200).json();
+        assert_eq!(item[0]["siblings"][0]["rfilename"], ".gitattributes");
+        let item = hub.get("", "/api/models?search=alpha&expand=sha").expect(200).json();
+        assert_eq!(item[0].as_object().unwrap().len(), 3);
+        assert_eq!(hub.get("", "/api/datasets").expect(200).json(), json!([]));
+        assert_eq!(hub.get("", "/api/spaces").expect(200).json(), json!([]));
+    }
+
+    #[test]
+    fn ones_own_repositories_with_their_storage() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(&[7; 1000]);
+        hub.commit(&[large("x.bin", &sha256, 1000)]).expect(200);
+        let own = hub.get(ADA, "/api/settings/repositories").expect(200).json();
+        assert_eq!((&own[0]["id"], &own[0]["type"]), (&json!("ada/demo"), &json!("model")));
+        assert_eq!(
+            (&own[0]["storage"], &own[0]["visibility"]),
+            (&json!(1000), &json!("public"))
+        );
+        hub.get("", "/api/settings/repositories").expect(401);
+        hub.get(ADA, "/api/organizations/acme/settings/repositories")
+            .expect(200);
+        hub.get(BOB, "/api/organizations/acme/settings/repositories")
+            .expect(403);
+    }
 
     #[test]
     fn bounds_of_parameters() {

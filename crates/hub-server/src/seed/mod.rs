@@ -3,7 +3,7 @@
 //! A byte-level language model of three tables of probabilities, counted on the text of its licence. Everything is
 //! computed when the repository is made, by additions and divisions alone, so that the bytes are the same everywhere.
 
-use hub_types::{RepoId, RepoPath};
+use hub_types::{RepoId, RepoPath, Sha256};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, Result};
@@ -46,9 +46,10 @@ pub(crate) fn welcome(store: &Store) -> Result<()> {
         return Ok(());
     }
     let model = model();
-    let sha256 = store.put_blob(&model)?;
-    let size = model.len() as u64;
-    store.db.put_lfs(repo.row, &sha256, size)?;
+    let (sha256, size) = (Sha256::of(&model), model.len() as u64);
+    let mut incoming = store.new_blob()?;
+    incoming.write(&model)?;
+    store.keep_blob(repo.row, incoming, &sha256, size)?;
     let pointer = Pointer { sha256, size };
     store.locked(&repo, || {
         let head = git.resolve("main")?;

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err::File;
 use hub_types::{Sha256, Sha256Hasher};
+use tempfile::TempPath;
 
 use crate::error::{Error, Result};
 use crate::store::Store;
@@ -42,27 +43,8 @@ impl Store {
         })
     }
 
-    /// Gives a file its name, if it is what it was said to be.
-    pub(crate) fn finish_blob(&self, incoming: Incoming, expected: &Sha256, size: Option<u64>) -> Result<()> {
-        let Incoming {
-            file,
-            hasher,
-            size: received,
-        } = incoming;
-        if size.is_some_and(|size| size != received) {
-            return Err(Error::bad_request(format!(
-                "{received} bytes were received, not {}",
-                size.unwrap_or_default()
-            )));
-        }
-        let found = hasher.finish();
-        if found != *expected {
-            return Err(Error::bad_request(format!("sha256 is {found}, not {expected}")));
-        }
-        self.name_blob(file.into_temp_path(), expected)
-    }
-
-    fn name_blob(&self, temp: tempfile::TempPath, sha256: &Sha256) -> Result<()> {
+    /// Gives a checked file its name. The caller holds the lock of the large files.
+    pub(crate) fn name_blob(&self, temp: TempPath, sha256: &Sha256) -> Result<()> {
         let path = self.blob_path(sha256);
         if path.exists() {
             return Ok(());
@@ -70,19 +52,8 @@ impl Store {
         if let Some(parent) = path.parent() {
             fs_err::create_dir_all(parent)?;
         }
-        // Durable before it has its name: a commit will refer to it.
-        File::open(&*temp)?.sync_all()?;
         temp.persist(&path).map_err(|err| err.error)?;
         Ok(())
-    }
-
-    /// Stores bytes that are in memory.
-    pub(crate) fn put_blob(&self, bytes: &[u8]) -> Result<Sha256> {
-        let sha256 = Sha256::of(bytes);
-        let mut incoming = self.new_blob()?;
-        incoming.write(bytes)?;
-        self.finish_blob(incoming, &sha256, None)?;
-        Ok(sha256)
     }
 
     fn upload_dir(&self, upload: &str) -> Result<PathBuf> {
@@ -119,8 +90,8 @@ impl Store {
         }
     }
 
-    /// Checks an upload whose parts have all arrived, and gives the file its name.
-    pub(crate) fn finish_parts(&self, upload: &str, expected: &Sha256, size: u64) -> Result<()> {
+    /// Checks an upload whose parts have all arrived.
+    pub(crate) fn check_parts(&self, upload: &str, expected: &Sha256, size: u64) -> Result<TempPath> {
         let dir = self.upload_dir(upload)?;
         let path = dir.join("content");
         let mut file = File::open(&path)?;
@@ -141,9 +112,13 @@ impl Store {
         if found != *expected {
             return Err(Error::bad_request(format!("sha256 is {found}, not {expected}")));
         }
-        self.name_blob(tempfile::TempPath::try_from_path(&path)?, expected)?;
-        fs_err::remove_dir_all(dir)?;
-        Ok(())
+        file.sync_all()?;
+        Ok(TempPath::try_from_path(&path)?)
+    }
+
+    /// Clears what is left of an upload in parts.
+    pub(crate) fn forget_parts(&self, upload: &str) -> Result<()> {
+        Ok(fs_err::remove_dir_all(self.upload_dir(upload)?)?)
     }
 }
 
@@ -161,6 +136,22 @@ impl Incoming {
         self.hasher.update(bytes);
         self.size += bytes.len() as u64;
         Ok(())
+    }
+
+    /// Checks that all has arrived and is what it was said to be, and makes it durable: a commit will refer to it.
+    pub(crate) fn check(self, expected: &Sha256, size: u64) -> Result<TempPath> {
+        if size != self.size {
+            return Err(Error::bad_request(format!(
+                "{} bytes were received, not {size}",
+                self.size
+            )));
+        }
+        let found = self.hasher.finish();
+        if found != *expected {
+            return Err(Error::bad_request(format!("sha256 is {found}, not {expected}")));
+        }
+        self.file.as_file().sync_all()?;
+        Ok(self.file.into_temp_path())
     }
 }
 

@@ -5,7 +5,8 @@ use rusqlite::{OptionalExtension as _, params};
 
 use crate::clock;
 use crate::error::{Error, Result};
-use crate::store::{Db, Repo};
+use crate::store::blobs::Incoming;
+use crate::store::{Db, Repo, Store, hold};
 
 /// The text that git holds instead of a large file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,7 +71,7 @@ impl Db {
     }
 
     /// Notes that the repository (by its row) has a large file.
-    pub(crate) fn put_lfs(&self, repo: i64, sha256: &Sha256, size: u64) -> Result<()> {
+    fn put_lfs(&self, repo: i64, sha256: &Sha256, size: u64) -> Result<()> {
         let size = i64::try_from(size).map_err(|_| Error::bad_request("size is too large"))?;
         let db = self.lock();
         // A repository that was deleted meanwhile gets nothing.
@@ -83,7 +84,7 @@ impl Db {
     }
 
     /// Gives `to` all large files of `from`.
-    pub(crate) fn copy_lfs(&self, from: &Repo, to: &Repo) -> Result<()> {
+    fn copy_lfs(&self, from: &Repo, to: &Repo) -> Result<()> {
         self.lock().execute(
             "INSERT INTO lfs_files (repo, sha256, size, pushed)
              SELECT ?2, sha256, size, pushed FROM lfs_files WHERE repo = ?1 ON CONFLICT DO NOTHING",
@@ -113,12 +114,20 @@ impl Db {
     }
 
     /// Takes a large file away from the repository.
-    pub(crate) fn drop_lfs(&self, repo: &Repo, sha256: &Sha256) -> Result<bool> {
+    fn drop_lfs(&self, repo: &Repo, sha256: &Sha256) -> Result<bool> {
         let dropped = self.lock().execute(
             "DELETE FROM lfs_files WHERE repo = ?1 AND sha256 = ?2",
             params![repo.row, sha256.to_string()],
         )?;
         Ok(dropped > 0)
+    }
+
+    /// Whether any repository has the large file.
+    fn has_lfs(&self, sha256: &Sha256) -> Result<bool> {
+        Ok(self
+            .lock()
+            .prepare("SELECT 1 FROM lfs_files WHERE sha256 = ?1 LIMIT 1")?
+            .exists([sha256.to_string()])?)
     }
 
     /// The bytes that the repository's large files take.
@@ -128,6 +137,62 @@ impl Db {
             .prepare("SELECT coalesce(sum(size), 0) FROM lfs_files WHERE repo = ?1")?
             .query_row([repo.row], |row| row.get(0))?;
         Ok(u64::try_from(total).unwrap_or_default())
+    }
+}
+
+/// The database says who has a file, the content store has it. Both change under one lock, so that no file is deleted
+/// while another repository is being given it.
+impl Store {
+    /// Gives a file that has arrived its name, if it is what it was said to be, and notes that the repository (by its row)
+    /// has it.
+    pub(crate) fn keep_blob(&self, repo: i64, incoming: Incoming, sha256: &Sha256, size: u64) -> Result<()> {
+        let checked = incoming.check(sha256, size)?;
+        let _held = hold(&self.blobs);
+        self.name_blob(checked, sha256)?;
+        self.db.put_lfs(repo, sha256, size)
+    }
+
+    /// The same for one that has arrived in parts.
+    pub(crate) fn keep_parts(&self, repo: i64, upload: &str, sha256: &Sha256, size: u64) -> Result<()> {
+        let checked = self.check_parts(upload, sha256, size)?;
+        let _held = hold(&self.blobs);
+        self.name_blob(checked, sha256)?;
+        self.db.put_lfs(repo, sha256, size)?;
+        self.forget_parts(upload)
+    }
+
+    /// Gives `to` all large files of `from`.
+    pub(crate) fn copy_blobs(&self, from: &Repo, to: &Repo) -> Result<()> {
+        let _held = hold(&self.blobs);
+        self.db.copy_lfs(from, to)
+    }
+
+    /// Takes large files away from a repository; how many of them it had.
+    pub(crate) fn drop_blobs(&self, repo: &Repo, files: &[Sha256]) -> Result<usize> {
+        self.without_orphans(repo, || {
+            let mut dropped = 0;
+            for sha256 in files {
+                dropped += usize::from(self.db.drop_lfs(repo, sha256)?);
+            }
+            Ok(dropped)
+        })
+    }
+
+    /// Runs `work`, which takes large files away from a repository, and deletes those that then no one has.
+    pub(crate) fn without_orphans<T>(&self, repo: &Repo, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        let _held = hold(&self.blobs);
+        let before = self.db.lfs_files(repo)?;
+        let done = work()?;
+        for file in before {
+            if !self.db.has_lfs(&file.sha256)? {
+                match fs_err::remove_file(self.blob_path(&file.sha256)) {
+                    Ok(()) => {}
+                    Err(err) if err.kind() == std::io::ErrorKind::NotFound => {}
+                    Err(err) => return Err(err.into()),
+                }
+            }
+        }
+        Ok(done)
     }
 }
 

@@ -40,6 +40,8 @@ pub(crate) struct Store {
     pub(crate) signer: Signer,
     /// One lock a repository, by its row: whoever moves a ref or the folder holds it.
     locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
+    /// Held by whoever gives or takes a large file.
+    blobs: Mutex<()>,
     /// Held as long as the store lives; the system lets go of it when the process ends, however that happens.
     _held: File,
 }
@@ -69,6 +71,7 @@ impl Store {
             db,
             signer,
             locks: Mutex::default(),
+            blobs: Mutex::default(),
             _held: held,
         })
     }

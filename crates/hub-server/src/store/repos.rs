@@ -276,7 +276,10 @@ impl Store {
 
     pub(crate) fn delete_repo(&self, repo: &Repo) -> Result<()> {
         self.locked(repo, || {
-            self.db.lock().execute("DELETE FROM repos WHERE id = ?1", [repo.row])?;
+            self.without_orphans(repo, || {
+                self.db.lock().execute("DELETE FROM repos WHERE id = ?1", [repo.row])?;
+                Ok(())
+            })?;
             let dir = self.repo_dir(&repo.id);
             // Renamed first, so that the name is free at once and a half-deleted repository is never opened.
             let dying = self.root().join("repos").join(format!(".deleted-{}", random_hex(8)));
@@ -321,7 +324,7 @@ impl Store {
     /// Gives `to` the branches, tags and large files of `from`.
     pub(crate) fn copy_main(&self, from: &Repo, to: &Repo) -> Result<()> {
         self.locked(to, || {
-            self.db.copy_lfs(from, to)?;
+            self.copy_blobs(from, to)?;
             let git = self.git(to)?;
             let source = self.repo_dir(&from.id);
             let source = source.to_str().ok_or(Error::Internal)?;
@@ -334,21 +337,24 @@ impl Store {
 
     /// Notes what `main` holds now: called whenever it may have moved.
     pub(crate) fn index(&self, repo: &Repo) -> Result<()> {
-        let git = self.git(repo)?;
-        let Ok(commit) = git.resolve("main") else {
-            return Ok(());
-        };
-        let facts = self.facts(repo, &git, commit)?;
-        self.db.lock().execute(
-            "UPDATE repos SET head = ?2, facts = ?3, modified = ?4 WHERE id = ?1",
-            params![
-                repo.row,
-                commit.to_string(),
-                facts.to_string(),
-                git.date(commit)?.to_string()
-            ],
-        )?;
-        Ok(())
+        // Under the lock, so that of two changes the later one's facts stay.
+        self.locked(repo, || {
+            let git = self.git(repo)?;
+            let Ok(commit) = git.resolve("main") else {
+                return Ok(());
+            };
+            let facts = self.facts(repo, &git, commit)?;
+            self.db.lock().execute(
+                "UPDATE repos SET head = ?2, facts = ?3, modified = ?4 WHERE id = ?1",
+                params![
+                    repo.row,
+                    commit.to_string(),
+                    facts.to_string(),
+                    git.date(commit)?.to_string()
+                ],
+            )?;
+            Ok(())
+        })
     }
 
     /// What the files at `commit` say about the repository.

@@ -1,0 +1,164 @@
+//! A partial file and who owns it: found where another process has left it, claimed, gone on with.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+use fs_err as fs;
+
+use crate::error::{Error, Result};
+use crate::layout;
+use crate::lock::{self, Claim};
+
+/// A partial file that this process owns.
+///
+/// It keeps what it has when it is dropped, for the next process to go on with; one that has nothing goes.
+#[derive(Debug)]
+pub(crate) struct Partial {
+    path: PathBuf,
+    _claim: Option<Claim>,
+}
+
+impl Partial {
+    /// Claims a partial file in `dir` whose name starts with `prefix` and whose process has died, and gives it the name
+    /// `fresh`; where there is none, makes one. Only the first is worth anything; other dead ones go.
+    ///
+    /// With `anew`, nothing that is there is gone on with.
+    pub(crate) fn claim(dir: &Path, prefix: &str, fresh: PathBuf, anew: bool) -> Result<Self> {
+        let mut found = None;
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if !name.to_str().is_some_and(|name| layout::is_partial_of(name, prefix)) {
+                continue;
+            }
+            let path = entry.path();
+            let Some(claim) = lock::claim(&path) else { continue };
+            if anew || found.is_some() || !journal(&path).exists() {
+                remove(&path);
+                continue;
+            }
+            // The rename is what makes it ours where locks are granted to everyone: only one succeeds. The journal goes
+            // second: without it the bytes count for nothing, with it they are ours already.
+            if fs::rename(&path, &fresh).is_ok() && fs::rename(journal(&path), journal(&fresh)).is_ok() {
+                tracing::debug!(partial = %fresh.display(), "going on with a download that another process has begun");
+                found = Some(claim);
+            }
+        }
+        let claim = match found {
+            Some(claim) => Some(claim),
+            None => {
+                match fs::OpenOptions::new().write(true).create_new(true).open(&fresh) {
+                    Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err.into()),
+                    _ => {}
+                }
+                lock::claim(&fresh)
+            }
+        };
+        Ok(Self {
+            path: fresh,
+            _claim: claim,
+        })
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes it with all that it has.
+    pub(crate) fn discard(self) {
+        remove(&self.path);
+    }
+
+    /// Bytes that it takes already, be they written or set aside.
+    pub(crate) fn taken(&self) -> u64 {
+        fs::metadata(&self.path).map_or(0, |meta| meta.len())
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        if !journal(&self.path).exists() {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_file(journal(path));
+    let _ = fs::remove_file(path);
+}
+
+/// Where the transfer engine notes which bytes are there.
+fn journal(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".journal");
+    name.into()
+}
+
+/// Refuses what certainly does not fit on the disk.
+pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<()> {
+    match crate::disk::free_space(dir) {
+        Some(available) if available < needed => Err(Error::NoSpace {
+            path: dir.to_owned(),
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(dir: &Path, tag: &str) -> PathBuf {
+        dir.join(format!("abc.r1-{tag}.incomplete"))
+    }
+
+    #[test]
+    fn c_042_w_002_an_orphan_with_a_journal_is_gone_on_with() {
+        let dir = tempfile::tempdir().unwrap();
+        let orphan = name(dir.path(), "00000001");
+        fs::write(&orphan, b"half").unwrap();
+        fs::write(journal(&orphan), b"{}").unwrap();
+        let fresh = name(dir.path(), "00000002");
+        let partial = Partial::claim(dir.path(), "abc", fresh.clone(), false).unwrap();
+        assert_eq!(fs::read(partial.path()).unwrap(), b"half");
+        assert!(!orphan.exists() && journal(&fresh).exists());
+        // While it is owned, nobody else takes it.
+        if cfg!(unix) {
+            let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000003"), false).unwrap();
+            assert_eq!(fs::read(other.path()).unwrap(), b"");
+        }
+        drop(partial);
+        assert!(fresh.exists(), "what it has stays");
+        let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000004"), true).unwrap();
+        assert!(!fresh.exists(), "a forced download begins anew");
+        drop(other);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn c_032_pythons_partials_are_never_touched() {
+        let dir = tempfile::tempdir().unwrap();
+        for name in ["abc.incomplete", "abc.0123abcd.incomplete"] {
+            fs::write(dir.path().join(name), b"theirs").unwrap();
+        }
+        let partial = Partial::claim(dir.path(), "abc", name(dir.path(), "00000001"), true).unwrap();
+        assert_eq!(fs::read(partial.path()).unwrap(), b"");
+        partial.discard();
+        for name in ["abc.incomplete", "abc.0123abcd.incomplete"] {
+            assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
+        }
+    }
+
+    #[test]
+    fn w_016_what_cannot_fit_is_refused_before_it_is_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_space(dir.path(), 1).is_ok());
+        if cfg!(unix) {
+            let err = check_space(dir.path(), u64::MAX).unwrap_err();
+            assert!(matches!(err, Error::NoSpace { .. }), "{err}");
+        }
+    }
+}

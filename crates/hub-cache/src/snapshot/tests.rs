@@ -1,0 +1,324 @@
+use fs_err as fs;
+
+use super::*;
+use crate::scan::scan;
+use crate::testing::{COMMIT, FakeHub, NEXT};
+
+async fn hub() -> FakeHub {
+    FakeHub::start(&[
+        ("README.md", "# demo\n"),
+        ("config.json", "{}"),
+        ("copy.json", "{}"),
+        ("data/x.json", "[1]"),
+        ("data/large.bin", "large"),
+    ])
+    .await
+}
+
+fn names(root: &Path) -> Vec<String> {
+    let mut names: Vec<String> = walkdir::WalkDir::new(root)
+        .into_iter()
+        .flatten()
+        .filter(|entry| !entry.file_type().is_dir())
+        .map(|entry| entry.path().strip_prefix(root).unwrap().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with(".cache"))
+        .collect();
+    names.sort();
+    names
+}
+
+#[tokio::test]
+async fn w_019_one_request_a_file_and_equal_contents_once() {
+    let hub = hub().await;
+    let path = hub.cache().snapshot_download("o/n").await.unwrap();
+    assert_eq!(path, hub.repo().join("snapshots").join(COMMIT));
+    assert_eq!(
+        names(&path),
+        ["README.md", "config.json", "copy.json", "data/large.bin", "data/x.json"]
+    );
+    assert_eq!(fs::read_to_string(path.join("copy.json")).unwrap(), "{}");
+    let requests = hub.requests().await;
+    assert_eq!(requests[0], "GET /api/models/o/n/revision/main");
+    assert_eq!(requests[1], format!("GET /api/models/o/n/tree/{COMMIT}"));
+    assert_eq!(requests.len(), 2 + 4, "{requests:?}");
+    assert!(
+        requests[2..]
+            .iter()
+            .all(|r| r.starts_with(&format!("GET /o/n/resolve/{COMMIT}/")))
+    );
+    let report = scan(&hub.root()).unwrap();
+    assert_eq!(
+        (report.warnings, report.partials, report.leftovers),
+        (vec![], vec![], vec![])
+    );
+}
+
+#[tokio::test]
+async fn c_065_a_second_snapshot_of_a_branch_asks_once_and_of_a_commit_never() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    cache.snapshot_download("o/n").await.unwrap();
+    hub.requests().await;
+    cache.snapshot_download("o/n").await.unwrap();
+    assert_eq!(hub.requests().await, ["GET /api/models/o/n/revision/main"]);
+    cache.snapshot_download("o/n").revision(COMMIT).await.unwrap();
+    assert_eq!(hub.count().await, 0);
+}
+
+#[tokio::test]
+async fn patterns_select() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let path = cache
+        .snapshot_download("o/n")
+        .allow_patterns(["*.json", "data/"])
+        .ignore_patterns("copy*")
+        .await
+        .unwrap();
+    assert_eq!(names(&path), ["config.json", "data/large.bin", "data/x.json"]);
+    hub.requests().await;
+    // The rest comes by the cached listing.
+    cache.snapshot_download("o/n").revision(COMMIT).await.unwrap();
+    assert_eq!(hub.count().await, 1, "copy.json has a content that is here");
+}
+
+#[tokio::test]
+async fn c_084_c_090_nothing_selected_is_no_error_and_breaks_nothing() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let none: [&str; 0] = [];
+    let path = cache.snapshot_download("o/n").allow_patterns(none).await.unwrap();
+    assert_eq!(names(&path), [""; 0]);
+    assert_eq!(scan(&hub.root()).unwrap().warnings, []);
+    cache.snapshot_download("o/n").ignore_patterns(none).await.unwrap();
+    assert_eq!(names(&path).len(), 5);
+}
+
+#[tokio::test]
+async fn c_070_c_071_an_incomplete_snapshot_says_what_is_missing() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let path = cache.snapshot_download("o/n").await.unwrap();
+    hub.requests().await;
+    let offline = hub.offline();
+    assert_eq!(offline.snapshot_download("o/n").await.unwrap(), path);
+    fs::remove_file(path.join("config.json")).unwrap();
+    for operation in [
+        offline.snapshot_download("o/n"),
+        offline.snapshot_download("o/n").revision(COMMIT),
+        cache.snapshot_download("o/n").local_files_only(true),
+    ] {
+        let err = operation.await.unwrap_err();
+        let Error::IncompleteSnapshot { snapshot, missing, .. } = err else {
+            panic!("{err:?}")
+        };
+        assert_eq!(
+            (snapshot, missing),
+            (path.clone(), vec!["config.json".parse().unwrap()])
+        );
+    }
+    let others = offline.snapshot_download("o/n").ignore_patterns("config.json");
+    assert_eq!(others.await.unwrap(), path);
+    assert_eq!(hub.count().await, 0);
+    hub.state().status = Some((403, ""));
+    let err = cache.snapshot_download("o/n").await.unwrap_err();
+    assert!(matches!(err, Error::IncompleteSnapshot { .. }), "{err:?}");
+}
+
+#[tokio::test]
+async fn c_072_without_a_listing_it_cannot_be_told() {
+    let hub = hub().await;
+    let path = hub.cache().snapshot_download("o/n").await.unwrap();
+    fs::remove_dir_all(hub.repo().join("trees")).unwrap();
+    let offline = hub.offline();
+    assert_eq!(offline.snapshot_download("o/n").await.unwrap(), path);
+    let err = offline
+        .snapshot_download("o/n")
+        .require_complete(true)
+        .await
+        .unwrap_err();
+    assert!(matches!(err, Error::UnprovenSnapshot { .. }), "{err:?}");
+}
+
+#[tokio::test]
+async fn c_069_a_revision_that_does_not_exist_is_not_served() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    cache.snapshot_download("o/n").await.unwrap();
+    let err = cache.snapshot_download("o/n").revision("dev").await.unwrap_err();
+    assert!(matches!(err.http(), Some(HttpError::RevisionNotFound(_))), "{err:?}");
+    hub.state().status = Some((401, "RepoNotFound"));
+    assert!(cache.snapshot_download("o/n").await.is_ok(), "what is cached is served");
+}
+
+#[tokio::test]
+async fn c_102_one_bad_name_in_the_listing_writes_nothing() {
+    for bad in ["../../x", "/etc/x", "a/../../x", "C:/x"] {
+        let hub = hub().await;
+        hub.state().listed = vec![bad.to_owned()];
+        let err = hub.cache().snapshot_download("o/n").await.unwrap_err();
+        assert!(
+            matches!(err, Error::Invalid(_)) && err.to_string().contains(bad),
+            "{err:?}"
+        );
+        assert!(!hub.root().exists());
+        let dir = hub.dir.path().join("plain");
+        assert!(hub.cache().snapshot_download("o/n").local_dir(&dir).await.is_err());
+        assert!(!dir.exists());
+    }
+}
+
+#[tokio::test]
+async fn c_087_all_files_are_of_one_commit() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    cache.snapshot_download("o/n").await.unwrap();
+    hub.state().commit = NEXT.into();
+    hub.requests().await;
+    let path = cache.snapshot_download("o/n").await.unwrap();
+    assert!(path.ends_with(NEXT));
+    // Every content is here already.
+    assert_eq!(hub.count().await, 2);
+    assert_eq!(names(&path).len(), 5);
+    assert_eq!(scan(&hub.root()).unwrap().repos[0].revisions.len(), 2);
+}
+
+#[tokio::test]
+async fn c_088_an_error_keeps_what_has_come() {
+    let hub = hub().await;
+    hub.state().listed = vec!["zzz".into()];
+    let cache = hub.cache();
+    let err = cache.snapshot_download("o/n").max_workers(1).await.unwrap_err();
+    assert!(err.is_not_found(), "{err:?}");
+    let kept = names(&hub.repo().join("snapshots").join(COMMIT));
+    hub.state().listed.clear();
+    hub.requests().await;
+    fs::remove_dir_all(hub.repo().join("trees")).unwrap();
+    cache.snapshot_download("o/n").await.unwrap();
+    let gets = hub.requests().await.iter().filter(|r| r.contains("/resolve/")).count();
+    assert!(gets + kept.len() <= 5, "{gets} {kept:?}");
+}
+
+#[tokio::test]
+async fn a_listing_that_lies_about_a_file_is_found_out() {
+    let hub = hub().await;
+    hub.state().wrong_etag = Some("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa");
+    let err = hub.cache().snapshot_download("o/n").await.unwrap_err();
+    assert!(matches!(err, Error::Http(HttpError::Integrity { .. })), "{err:?}");
+    // An id of another kind contradicts nothing, and the content's own hash is right.
+    let there = names(&hub.repo().join("snapshots").join(COMMIT));
+    assert!(there.iter().all(|name| name.ends_with(".bin")), "{there:?}");
+}
+
+#[tokio::test]
+async fn w_001_a_short_content_is_fetched_again() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let path = cache.snapshot_download("o/n").await.unwrap();
+    fs::write(fs::canonicalize(path.join("README.md")).unwrap(), "#").unwrap();
+    hub.requests().await;
+    cache.snapshot_download("o/n").revision(COMMIT).await.unwrap();
+    assert_eq!(hub.requests().await, [format!("GET /o/n/resolve/{COMMIT}/README.md")]);
+    assert_eq!(fs::read_to_string(path.join("README.md")).unwrap(), "# demo\n");
+}
+
+#[tokio::test]
+async fn c_089_a_plan_writes_nothing_and_says_all() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let plan = cache
+        .snapshot_download("o/n")
+        .allow_patterns("*.json")
+        .plan()
+        .await
+        .unwrap();
+    assert_eq!((plan.files.len(), plan.bytes_to_download()), (3, 7));
+    assert!(!hub.root().exists());
+    assert_eq!(hub.count().await, 2);
+    assert_eq!(cache.snapshot_download("o/n").dry_run(true).await.unwrap(), plan.path);
+    assert!(!hub.root().exists());
+    cache.download_file("o/n", "config.json").await.unwrap();
+    let plan = cache.snapshot_download("o/n").plan().await.unwrap();
+    let cached: Vec<&str> = plan
+        .files
+        .iter()
+        .filter(|f| f.is_cached)
+        .map(|f| f.path.as_str())
+        .collect();
+    assert_eq!(cached, ["config.json", "copy.json"]);
+    assert!(hub.offline().snapshot_download("o/n").plan().await.is_err());
+}
+
+#[tokio::test]
+async fn a_plain_folder_gets_a_snapshot_and_keeps_it() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let dir = hub.dir.path().join("plain");
+    let get = || cache.snapshot_download("o/n").local_dir(&dir);
+    let path = get().await.unwrap();
+    assert_eq!(path, fs::canonicalize(&dir).unwrap());
+    assert_eq!(names(&path).len(), 5);
+    assert_eq!(hub.count().await, 2 + 5);
+    get().await.unwrap();
+    assert_eq!(hub.count().await, 1);
+    get().revision(COMMIT).await.unwrap();
+    assert_eq!(hub.count().await, 0);
+    assert!(!hub.root().exists());
+    fs::remove_file(path.join("README.md")).unwrap();
+    let err = hub
+        .offline()
+        .snapshot_download("o/n")
+        .revision(COMMIT)
+        .local_dir(&dir)
+        .await
+        .unwrap_err();
+    assert!(matches!(err, Error::IncompleteSnapshot { .. }), "{err:?}");
+}
+
+#[tokio::test]
+async fn without_links_each_name_has_its_copy_and_is_fetched_once() {
+    let hub = hub().await;
+    let cache = hub.without_links();
+    let path = cache.snapshot_download("o/n").await.unwrap();
+    assert_eq!(names(&path).len(), 5);
+    assert_eq!(hub.count().await, 2 + 4);
+    assert_eq!(fs::read_dir(hub.repo().join("blobs")).unwrap().count(), 0);
+    let report = scan(&hub.root()).unwrap();
+    assert_eq!((report.repos[0].files, report.warnings.len()), (5, 0));
+    cache.snapshot_download("o/n").await.unwrap();
+    assert_eq!(hub.count().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c_036_many_snapshots_at_once_fetch_each_content_once() {
+    let hub = hub().await;
+    let jobs: Vec<_> = (0..6).map(|_| hub.cache().snapshot_download("o/n").spawn()).collect();
+    for job in jobs {
+        assert_eq!(names(&job.await.unwrap()).len(), 5);
+    }
+    let fetched = hub.requests().await.iter().filter(|r| r.contains("/resolve/")).count();
+    assert_eq!(fetched, 4);
+}
+
+#[tokio::test]
+async fn c_099_a_snapshot_is_compared_with_the_hub() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    let err = cache.verify_repo_checksums("o/n").await.unwrap_err();
+    assert!(matches!(err, Error::UnknownRevision { .. }), "{err:?}");
+    let path = cache.snapshot_download("o/n").await.unwrap();
+    let found = cache.verify_repo_checksums("o/n").await.unwrap();
+    assert_eq!(
+        (found.checked, found.mismatches.len(), found.root),
+        (5, 0, path.clone())
+    );
+    fs::write(fs::canonicalize(path.join("data/large.bin")).unwrap(), "eagle").unwrap();
+    fs::remove_file(path.join("README.md")).unwrap();
+    fs::write(path.join("extra"), "").unwrap();
+    let found = cache.verify_repo_checksums("o/n").revision(COMMIT).await.unwrap();
+    assert_eq!(found.mismatches[0].path, "data/large.bin");
+    assert_eq!(
+        (found.missing, found.extra),
+        (vec!["README.md".to_owned()], vec!["extra".to_owned()])
+    );
+}
