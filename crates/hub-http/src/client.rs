@@ -44,6 +44,9 @@ pub(crate) struct Shared {
     /// still while it waits for ours.
     own_calls: OnceLock<reqwest::Client>,
     own_bulk: OnceLock<reqwest::Client>,
+    /// For bodies that take long to send, on a runtime of the caller and on ours.
+    uploads: OnceLock<reqwest::Client>,
+    own_uploads: OnceLock<reqwest::Client>,
     /// Answers of `whoami` that a caller wanted kept, by token.
     accounts: Mutex<Vec<(Token, WhoAmI)>>,
     /// Permits for connections beyond the first of each download, so that many at once do not open too many.
@@ -194,7 +197,28 @@ impl HfApi {
         if let Some(client) = cell.get() {
             return Ok(client);
         }
-        let client = shared.config.client(bulk)?;
+        let idle = if bulk {
+            shared.config.download_timeout
+        } else {
+            CALL_IDLE_TIMEOUT
+        };
+        let client = shared.config.client(Some(idle), bulk)?;
+        Ok(cell.get_or_init(|| client))
+    }
+
+    /// The HTTP client for bodies that take long to send: nothing is read meanwhile, so it has no bound on that.
+    /// `request` watches that bytes move instead.
+    pub(crate) fn upload_client(&self) -> Result<&reqwest::Client> {
+        let shared = &self.shared;
+        let cell = if crate::runtime::is_own() {
+            &shared.own_uploads
+        } else {
+            &shared.uploads
+        };
+        if let Some(client) = cell.get() {
+            return Ok(client);
+        }
+        let client = shared.config.client(None, true)?;
         Ok(cell.get_or_init(|| client))
     }
 }
@@ -439,7 +463,7 @@ impl HfApiBuilder {
             proxies,
             ca_bundle: self.ca_bundle,
         };
-        let calls = config.client(false)?;
+        let calls = config.client(Some(CALL_IDLE_TIMEOUT), false)?;
         let most = config.max_connections.saturating_mul(4).min(Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));
         let shared = Shared {
@@ -448,6 +472,8 @@ impl HfApiBuilder {
             bulk: OnceLock::new(),
             own_calls: OnceLock::new(),
             own_bulk: OnceLock::new(),
+            uploads: OnceLock::new(),
+            own_uploads: OnceLock::new(),
             accounts: Mutex::default(),
             connections,
         };
@@ -493,11 +519,11 @@ impl fmt::Debug for HfApiBuilder {
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Without a byte for this long, a call has failed: the Hub itself ends one after 60 seconds.
-const CALL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
+pub(crate) const CALL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Config {
-    fn client(&self, bulk: bool) -> Result<reqwest::Client> {
+    fn client(&self, idle: Option<Duration>, http1: bool) -> Result<reqwest::Client> {
         // A program that has chosen a provider keeps it; otherwise ours, which builds fast.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let setup = |err: reqwest::Error| Error::Setup { source: err.into() };
@@ -505,12 +531,14 @@ impl Config {
             // Redirects are followed in `request`, which decides at each hop who may see the token.
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(if bulk { self.download_timeout } else { CALL_IDLE_TIMEOUT })
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
             .pool_max_idle_per_host(16)
             .referer(false);
-        if bulk {
+        if let Some(idle) = idle {
+            builder = builder.read_timeout(idle);
+        }
+        if http1 {
             builder = builder.http1_only();
         }
         for proxy in &self.proxies {

@@ -58,6 +58,11 @@ pub trait Progress: Send + Sync {
         let _ = (id, bytes);
     }
 
+    /// `bytes` that were reported are to be done again: an attempt of several failed.
+    fn taken_back(&self, id: ProgressId, bytes: u64) {
+        let _ = (id, bytes);
+    }
+
     /// The file is through.
     fn finished(&self, id: ProgressId, outcome: Outcome) {
         let _ = (id, outcome);
@@ -133,6 +138,15 @@ impl FileProgress {
     pub fn restart(&self, bytes: u64) {
         if let Some(progress) = &self.progress {
             progress.restarted(self.id, bytes);
+        }
+    }
+
+    /// `bytes` that were reported are to be done again.
+    pub fn take_back(&self, bytes: u64) {
+        if let Some(progress) = &self.progress
+            && bytes > 0
+        {
+            progress.taken_back(self.id, bytes);
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -15,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
-use crate::client::HfApi;
+use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
 use crate::error::{Error, ErrorReply, Result, without_query};
 use crate::operation::BoxFuture;
 use crate::retry::is_retryable_status;
@@ -67,7 +68,10 @@ pub(crate) enum Body {
     Empty,
     Bytes(Bytes),
     /// A body of known length that is opened anew for each attempt.
+    ///
+    /// `moved` grows as it is read, so that a stall is noticed.
     Stream {
+        moved: Arc<AtomicU64>,
         length: u64,
         open: OpenBody,
     },
@@ -187,9 +191,11 @@ impl Request {
     pub(crate) fn stream(
         mut self,
         length: u64,
+        moved: Arc<AtomicU64>,
         open: impl Fn() -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync + 'static,
     ) -> Self {
         self.body = Body::Stream {
+            moved,
             length,
             open: Arc::new(open),
         };
@@ -452,7 +458,15 @@ impl HfApi {
         let config = &self.shared.config;
         let begin = url.clone();
         let first = without_query(url.as_str());
-        let client = self.client(request.bulk)?;
+        let moved = match &request.body {
+            Body::Stream { moved, .. } => Some(moved),
+            _ => None,
+        };
+        let client = if moved.is_some() {
+            self.upload_client()?
+        } else {
+            self.client(request.bulk)?
+        };
         let mut method = request.method.clone();
         let mut body = Some(&request.body);
         let trace = trace_id();
@@ -469,7 +483,7 @@ impl HfApi {
             match body {
                 None | Some(Body::Empty) => {}
                 Some(Body::Bytes(bytes)) => builder = builder.body(bytes.clone()),
-                Some(Body::Stream { length, open }) => {
+                Some(Body::Stream { length, open, .. }) => {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
                     builder = builder.body(open().await?);
                 }
@@ -487,7 +501,10 @@ impl HfApi {
                         });
                     }
                 },
-                None => sent.await,
+                None => match moved {
+                    Some(moved) => watched(&first, moved, sent).await?,
+                    None => sent.await,
+                },
             };
             let inner = sent.map_err(|err| transport(url.as_str(), err))?;
             tracing::debug!(
@@ -571,6 +588,24 @@ impl HfApi {
             headers.insert("x-amzn-trace-id", trace);
         }
         headers
+    }
+}
+
+/// Waits for a reply as long as bytes of the request move, or the wait for the reply itself is not too long.
+async fn watched<T>(url: &str, moved: &AtomicU64, sent: impl Future<Output = T>) -> Result<T> {
+    let mut sent = std::pin::pin!(sent);
+    loop {
+        let before = moved.load(Ordering::Relaxed);
+        match tokio::time::timeout(CALL_IDLE_TIMEOUT, &mut sent).await {
+            Ok(reply) => return Ok(reply),
+            Err(_) if moved.load(Ordering::Relaxed) != before => {}
+            Err(elapsed) => {
+                return Err(Error::Timeout {
+                    url: url.to_owned(),
+                    source: elapsed.into(),
+                });
+            }
+        }
     }
 }
 

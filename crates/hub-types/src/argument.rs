@@ -60,6 +60,18 @@ impl<T, I: Into<T>> Argument<OneOrMany<T>> for Vec<I> {
     }
 }
 
+impl<T> Argument<Self> for Vec<T> {
+    fn into_argument(self) -> Result<Option<Self>, ValidationError> {
+        Ok(Some(self))
+    }
+}
+
+impl<T, const N: usize> Argument<Vec<T>> for [T; N] {
+    fn into_argument(self) -> Result<Option<Vec<T>>, ValidationError> {
+        Ok(Some(self.into()))
+    }
+}
+
 impl<T, I: Into<T>, const N: usize> Argument<OneOrMany<T>> for [I; N] {
     fn into_argument(self) -> Result<Option<OneOrMany<T>>, ValidationError> {
         Ok(Some(self.into()))

@@ -52,6 +52,7 @@ pub mod discussions;
 pub mod endpoints;
 pub mod files;
 pub mod jobs;
+pub mod lfs;
 pub mod papers;
 pub mod repos;
 pub mod resolve;

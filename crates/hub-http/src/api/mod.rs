@@ -27,6 +27,7 @@ pub mod repos;
 pub mod resolve;
 pub mod search;
 pub mod spaces;
+pub mod upload;
 pub mod users;
 pub mod webhooks;
 

@@ -8,13 +8,20 @@ use crate::error::without_query;
 use crate::progress::ProgressHandle;
 
 mod body;
+pub(crate) mod commit;
 mod fetch;
+pub(crate) mod folder;
 mod growth;
 mod journal;
+pub(crate) mod lfs;
 mod origin;
 mod plan;
+pub(crate) mod preupload;
+pub(crate) mod source;
 mod verify;
 mod write;
+
+pub use source::UploadSource;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,981 @@
+//! Commits: files added, copied and deleted, one by one or a folder at a time.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use hub_types::commits::CommitInfo;
+use hub_types::files::{RepoFile, TreeEntry};
+use hub_types::lfs::UploadMode;
+use hub_types::{OneOrMany, PatternFilter, RepoId, RepoPath, RepoType, Revision, ValidationError};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+use crate::operation;
+use crate::progress::{Phase, ProgressHandle};
+use crate::request::Request;
+use crate::transfer::UploadSource;
+use crate::transfer::commit::{Change, Commit};
+use crate::transfer::folder::{self, FolderUpload};
+use crate::transfer::preupload::{Addition, Target, blocking};
+use crate::transfer::source::Opened;
+
+/// How many large files are sent at once, where the caller does not say.
+const UPLOADS_AT_ONCE: u64 = 5;
+/// How many paths the Hub is asked about at once, and how many files it copies at once.
+const COPIES: usize = 500;
+
+/// A change that a commit makes.
+///
+/// As data: `{"op":"add","path":…,"path_or_fileobj":…}` (or `"text"` for a file's text),
+/// `{"op":"delete","path":…,"folder":…}`, `{"op":"copy","from":…,"path":…,"from_revision":…,"from_repo":…}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "op", rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum CommitOperation {
+    /// Adds or replaces a file.
+    Add {
+        /// Where it is put.
+        #[serde(rename = "path")]
+        path_in_repo: String,
+        /// What is put there.
+        #[serde(rename = "path_or_fileobj")]
+        source: UploadSource,
+    },
+    /// Deletes a file or a folder.
+    Delete {
+        /// Which.
+        #[serde(rename = "path")]
+        path_in_repo: String,
+        /// Whether it is a folder. By default if the path ends with a slash.
+        #[serde(rename = "folder", skip_serializing_if = "Option::is_none")]
+        is_folder: Option<bool>,
+    },
+    /// Copies a file. (There is no operation that renames: copy and delete.)
+    Copy {
+        /// Which.
+        #[serde(rename = "from")]
+        src_path_in_repo: String,
+        /// Where its copy is put.
+        #[serde(rename = "path")]
+        path_in_repo: String,
+        /// At which revision. By default the one that is committed to, in another repo `main`.
+        #[serde(rename = "from_revision", skip_serializing_if = "Option::is_none")]
+        src_revision: Option<Revision>,
+        /// From which repo. By default the one that is committed to.
+        #[serde(rename = "from_repo", skip_serializing_if = "Option::is_none")]
+        src_repo: Option<RepoId>,
+    },
+}
+
+impl CommitOperation {
+    /// Adds or replaces a file: `CommitOperation::add("a.txt", "./a.txt")`.
+    pub fn add(path_in_repo: impl Into<String>, source: impl Into<UploadSource>) -> Self {
+        Self::Add {
+            path_in_repo: path_in_repo.into(),
+            source: source.into(),
+        }
+    }
+
+    /// Deletes a file, or a folder if the path ends with a slash.
+    pub fn delete(path_in_repo: impl Into<String>) -> Self {
+        Self::Delete {
+            path_in_repo: path_in_repo.into(),
+            is_folder: None,
+        }
+    }
+
+    /// Copies a file within the repo.
+    pub fn copy(src_path_in_repo: impl Into<String>, path_in_repo: impl Into<String>) -> Self {
+        Self::Copy {
+            src_path_in_repo: src_path_in_repo.into(),
+            path_in_repo: path_in_repo.into(),
+            src_revision: None,
+            src_repo: None,
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for CommitOperation {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(tag = "op", rename_all = "lowercase")]
+        enum Form {
+            Add {
+                path: String,
+                text: Option<String>,
+                path_or_fileobj: Option<UploadSource>,
+            },
+            Delete {
+                path: String,
+                folder: Option<bool>,
+            },
+            Copy {
+                from: String,
+                path: String,
+                from_revision: Option<Revision>,
+                from_repo: Option<RepoId>,
+            },
+        }
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Add {
+                path,
+                text,
+                path_or_fileobj,
+            } => {
+                let source = path_or_fileobj.or(text.map(|text| UploadSource::Bytes(text.into())));
+                let source = source.ok_or_else(|| serde::de::Error::missing_field("path_or_fileobj"))?;
+                Self::Add {
+                    path_in_repo: path,
+                    source,
+                }
+            }
+            Form::Delete { path, folder } => Self::Delete {
+                path_in_repo: path,
+                is_folder: folder,
+            },
+            Form::Copy {
+                from,
+                path,
+                from_revision,
+                from_repo,
+            } => Self::Copy {
+                src_path_in_repo: from,
+                path_in_repo: path,
+                src_revision: from_revision,
+                src_repo: from_repo,
+            },
+        })
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Makes one commit of any number of changes.
+    ///
+    /// Large files go up first, each content once and only if the Hub does not have it; the commit refers to them. What
+    /// changes nothing is left out, and if nothing is left, no commit is made and the head is given. A commit is sent
+    /// once: after a broken connection look at the repo before you repeat it.
+    ///
+    /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/commit/{revision}`, with
+    /// `…/preupload/{revision}` and Git LFS before it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an empty message or a path that cannot be; [`Error::RepoNotFound`],
+    /// [`Error::RevisionNotFound`]; [`Error::Http`] with status 412 when `parent_commit` is not the head;
+    /// [`Error::Integrity`] when a file is changed while it is uploaded; see [`Error`] for those any call can return.
+    pub fn create_commit(
+        /// The repo, which must exist.
+        repo_id: RepoId,
+        /// The changes.
+        operations: Vec<CommitOperation>,
+        /// The first line of the commit's message.
+        commit_message: String,
+    ) -> CreateCommit(CreateCommitArgs) => CommitInfo {
+        /// The rest of the message.
+        commit_description: String,
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// Opens a pull request with the commit. By default it goes on the branch.
+        create_pr: bool,
+        /// How many large files are sent at once. By default 5.
+        num_threads: u64,
+        /// The commit that must be the head, 5 to 40 digits; a pull request starts from it.
+        parent_commit: String,
+        /// Reloads a running Space's code in place.
+        hot_reload as "_hot_reload": bool,
+        /// The text of a `.gitignore` to go by. By default the one among the changes, else the repo's.
+        gitignore_content: String,
+    }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl CreateCommitArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let revision = self.revision.unwrap_or_default();
+        check_message(&self.commit_message)?;
+        if let Some(parent) = &self.parent_commit
+            && !((5..=40).contains(&parent.len()) && parent.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Err(ValidationError::new("parent commit", parent, "must be 5 to 40 hexadecimal digits").into());
+        }
+        let plan = Plan::new(self.operations)?;
+        let mut additions = Addition::open_all(plan.additions.clone()).await?;
+        if let Some(card) = additions.iter().find(|file| file.path.as_str() == "README.md") {
+            validate_card(&api, &repo, &card.opened).await?;
+        }
+        let gitignore = match self.gitignore_content {
+            Some(text) => Some(text),
+            None => gitignore_among(&additions).await?,
+        };
+        let target = Target {
+            api: api.clone(),
+            repo: repo.clone(),
+            revision: revision.clone(),
+            create_pr: self.create_pr.unwrap_or(false),
+            gitignore,
+            uploads_at_once: usize::try_from(self.num_threads.unwrap_or(UPLOADS_AT_ONCE)).unwrap_or(usize::MAX),
+            progress: self.progress.clone(),
+        };
+        target.prepare(&mut additions).await?;
+        let copies = Copies::resolve(&api, &repo, &revision, &plan.copies).await?;
+        let changes = plan.changes(&additions, copies).await?;
+        let any_ignored = additions.iter().any(|file| file.ignored);
+        let commit = Commit {
+            repo,
+            revision,
+            summary: self.commit_message,
+            description: self.commit_description.unwrap_or_default(),
+            parent: self.parent_commit,
+            create_pr: target.create_pr,
+            hot_reload: self.hot_reload.unwrap_or(false),
+            changes,
+        };
+        // As the Python client: what is ignored still counts as asked for.
+        if commit.changes.is_empty() && !any_ignored {
+            return head(&api, &commit).await;
+        }
+        self.progress
+            .phase(Phase::Committing, Some(commit.changes.len() as u64), None);
+        commit.send(&api, false).await
+    }
+}
+
+fn check_message(message: &str) -> Result<()> {
+    if message.trim().is_empty() {
+        return Err(ValidationError::new("commit message", message, "must not be empty").into());
+    }
+    Ok(())
+}
+
+/// The commit that is there already, where there is nothing to change.
+async fn head(api: &HfApi, commit: &Commit) -> Result<CommitInfo> {
+    tracing::info!("nothing changes: no commit is made");
+    let info = api
+        .repo_info(commit.repo.clone())
+        .revision(commit.revision.clone())
+        .await?;
+    let Some(hash) = info.commit_hash() else {
+        return Err(Error::malformed(
+            api.endpoint(),
+            "no commit hash in the repo's information",
+        ));
+    };
+    let url = format!("{}/{}/commit/{hash}", api.endpoint(), commit.repo.url_path());
+    let (message, description) = (commit.summary.clone(), commit.description.clone());
+    Ok(CommitInfo::new(url, hash.to_string(), message, description, None))
+}
+
+/// The text of the `.gitignore` that a commit adds.
+async fn gitignore_among(additions: &[Addition]) -> Result<Option<String>> {
+    match additions.iter().find(|file| file.path.as_str() == ".gitignore") {
+        Some(file) => {
+            let opened = file.opened.clone();
+            blocking(move || opened.text()).await
+        }
+        None => Ok(None),
+    }
+}
+
+/// Has the Hub look at a card's metadata before anything is uploaded.
+async fn validate_card(api: &HfApi, repo: &RepoId, card: &Arc<Opened>) -> Result<()> {
+    #[derive(Deserialize, Default)]
+    struct Report {
+        #[serde(default)]
+        warnings: Vec<Remark>,
+    }
+    #[derive(Deserialize)]
+    struct Remark {
+        message: String,
+    }
+    let opened = card.clone();
+    let Some(content) = blocking(move || opened.text()).await? else {
+        return Err(ValidationError::new("README.md", "", "must be UTF-8 text").into());
+    };
+    let body = json!({ "content": content, "repoType": repo.repo_type() });
+    let (_, bytes) = api.send_whole(Request::post("/api/validate-yaml").json(&body)).await?;
+    // The Hub answers with JSON also when all is well; what else it may say changes nothing.
+    let report: Report = serde_json::from_slice(&bytes).unwrap_or_default();
+    for warning in report.warnings {
+        tracing::warn!("README.md: {}", warning.message);
+    }
+    Ok(())
+}
+
+/// The operations of a commit, checked and sorted by kind, in the caller's order.
+struct Plan {
+    additions: Vec<(RepoPath, UploadSource)>,
+    copies: Vec<Copy>,
+    order: Vec<Step>,
+    deleted_files: BTreeSet<String>,
+    deleted_folders: Vec<String>,
+}
+
+enum Step {
+    Add(usize),
+    Copy(usize),
+    Delete { path: String, folder: bool },
+}
+
+#[derive(Clone)]
+struct Copy {
+    from: RepoPath,
+    to: RepoPath,
+    revision: Option<Revision>,
+    repo: Option<RepoId>,
+}
+
+impl Plan {
+    fn new(operations: Vec<CommitOperation>) -> Result<Self> {
+        let mut plan = Self {
+            additions: Vec::new(),
+            copies: Vec::new(),
+            order: Vec::new(),
+            deleted_files: BTreeSet::new(),
+            deleted_folders: Vec::new(),
+        };
+        let mut added = BTreeSet::new();
+        for operation in operations {
+            match operation {
+                CommitOperation::Add { path_in_repo, source } => {
+                    let path = RepoPath::for_commit(&path_in_repo)?;
+                    if !added.insert(path.clone()) {
+                        tracing::warn!(
+                            path = path.as_str(),
+                            "the commit adds this file twice; the last one counts"
+                        );
+                    }
+                    plan.order.push(Step::Add(plan.additions.len()));
+                    plan.additions.push((path, source));
+                }
+                CommitOperation::Delete {
+                    path_in_repo,
+                    is_folder,
+                } => {
+                    let folder = is_folder.unwrap_or_else(|| path_in_repo.ends_with('/'));
+                    let bare = RepoPath::for_commit(path_in_repo.trim_end_matches('/'))?.to_string();
+                    // The slash at the end is kept as it was given.
+                    let slash = if path_in_repo.ends_with('/') { "/" } else { "" };
+                    plan.order.push(Step::Delete {
+                        path: format!("{bare}{slash}"),
+                        folder,
+                    });
+                    if folder {
+                        plan.deleted_folders.push(format!("{bare}/"));
+                    } else {
+                        plan.deleted_files.insert(bare);
+                    }
+                }
+                CommitOperation::Copy {
+                    src_path_in_repo,
+                    path_in_repo,
+                    src_revision,
+                    src_repo,
+                } => {
+                    plan.order.push(Step::Copy(plan.copies.len()));
+                    plan.copies.push(Copy {
+                        from: RepoPath::for_commit(&src_path_in_repo)?,
+                        to: RepoPath::for_commit(&path_in_repo)?,
+                        revision: src_revision,
+                        repo: src_repo,
+                    });
+                }
+            }
+        }
+        Ok(plan)
+    }
+
+    /// Whether the same commit deletes this path, so that putting back what is there changes something after all.
+    fn deletes(&self, path: &RepoPath) -> bool {
+        self.deleted_files.contains(path.as_str())
+            || self
+                .deleted_folders
+                .iter()
+                .any(|folder| path.as_str().starts_with(folder.as_str()))
+    }
+
+    /// What is left to write, in the caller's order.
+    async fn changes(&self, additions: &[Addition], mut copies: Vec<Option<Change>>) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        for step in &self.order {
+            match step {
+                Step::Add(at) => {
+                    let file = &additions[*at];
+                    if file.ignored || (!self.deletes(&file.path) && file.is_stored().await?) {
+                        continue;
+                    }
+                    changes.extend(Change::adding(file));
+                }
+                Step::Copy(at) => {
+                    changes.extend(copies[*at].take());
+                }
+                Step::Delete { path, folder: true } => changes.push(Change::DeletedFolder { path: path.clone() }),
+                Step::Delete { path, folder: false } => changes.push(Change::DeletedFile { path: path.clone() }),
+            }
+        }
+        Ok(changes)
+    }
+}
+
+/// Finds out what copies stand for.
+struct Copies;
+
+impl Copies {
+    /// The change that each copy is; `None` for one whose destination holds the same already.
+    async fn resolve(api: &HfApi, repo: &RepoId, revision: &Revision, copies: &[Copy]) -> Result<Vec<Option<Change>>> {
+        if copies.is_empty() {
+            return Ok(Vec::new());
+        }
+        let destinations: Vec<String> = copies.iter().map(|copy| copy.to.to_string()).collect();
+        let stored = files(api, repo, revision, destinations).await?;
+        let mut sources: HashMap<(RepoId, Revision), Vec<String>> = HashMap::new();
+        for copy in copies {
+            sources
+                .entry(copy.source(repo, revision))
+                .or_default()
+                .push(copy.from.to_string());
+        }
+        let mut found: HashMap<(RepoId, Revision), HashMap<String, RepoFile>> = HashMap::new();
+        for (source, paths) in sources {
+            let files = files(api, &source.0, &source.1, paths).await?;
+            found.insert(source, files);
+        }
+        let mut changes = Vec::new();
+        let mut foreign: HashMap<RepoId, Vec<RepoFile>> = HashMap::new();
+        for copy in copies {
+            let source = copy.source(repo, revision);
+            let Some(file) = found.get(&source).and_then(|files| files.get(copy.from.as_str())) else {
+                let what = format!("{} at {} of {}", copy.from, source.1, source.0.described());
+                return Err(ValidationError::new("file to copy", what, "must be a file that exists").into());
+            };
+            let same = stored
+                .get(copy.to.as_str())
+                .is_some_and(|there| there.oid.is_some() && there.oid == file.oid);
+            changes.push(if same {
+                None
+            } else if let Some(lfs) = &file.lfs {
+                if source.0 != *repo {
+                    foreign.entry(source.0.clone()).or_default().push(file.clone());
+                }
+                Some(Change::LfsFile {
+                    path: copy.to.clone(),
+                    oid: lfs.sha256,
+                    size: None,
+                })
+            } else {
+                let target = format!(
+                    "/{}/resolve/{}/{}",
+                    source.0.url_path(),
+                    source.1.encoded(),
+                    copy.from.encoded()
+                );
+                let content = api.send(Request::get(target)).await?.bytes().await?;
+                let opened = Arc::new(Opened::open(content.into())?);
+                Some(Change::File {
+                    path: copy.to.clone(),
+                    opened,
+                })
+            });
+        }
+        for (source, files) in foreign {
+            duplicate(api, &source, repo, files).await?;
+        }
+        Ok(changes)
+    }
+}
+
+impl Copy {
+    fn source(&self, repo: &RepoId, revision: &Revision) -> (RepoId, Revision) {
+        let own = revision.clone();
+        match &self.repo {
+            Some(other) if other != repo => (other.clone(), self.revision.clone().unwrap_or_default()),
+            _ => (repo.clone(), self.revision.clone().unwrap_or(own)),
+        }
+    }
+}
+
+/// What is known of files, by path. What is a folder, or not there, is left out.
+async fn files(
+    api: &HfApi,
+    repo: &RepoId,
+    revision: &Revision,
+    paths: Vec<String>,
+) -> Result<HashMap<String, RepoFile>> {
+    let mut files = HashMap::new();
+    for paths in paths.chunks(COPIES) {
+        let entries = api
+            .get_paths_info(repo.clone(), paths)
+            .revision(revision.clone())
+            .await?;
+        files.extend(
+            entries
+                .into_iter()
+                .filter_map(TreeEntry::into_file)
+                .map(|file| (file.path.clone(), file)),
+        );
+    }
+    Ok(files)
+}
+
+/// Has the Hub take large files over from another repo, content by content.
+async fn duplicate(api: &HfApi, source: &RepoId, target: &RepoId, files: Vec<RepoFile>) -> Result<()> {
+    #[derive(Deserialize)]
+    struct Reply {
+        #[serde(default)]
+        failed: Vec<Failed>,
+    }
+    #[derive(Deserialize)]
+    struct Failed {
+        sha256: String,
+        #[serde(default)]
+        error: String,
+    }
+    let mut seen = BTreeSet::new();
+    let mut wanted: Vec<Value> = Vec::new();
+    for file in files {
+        let Some(lfs) = &file.lfs else { continue };
+        let Some(xet_hash) = &file.xet_hash else {
+            let rule = "large files are copied between repos by their Xet hash, which this one does not have";
+            return Err(ValidationError::new("file to copy", file.path, rule).into());
+        };
+        if seen.insert(lfs.sha256) {
+            wanted.push(json!({ "xetHash": xet_hash, "sha256": lfs.sha256, "filename": file.path }));
+        }
+    }
+    for files in wanted.chunks(COPIES) {
+        let body = json!({ "target": { "type": target.repo_type(), "name": target.id() }, "files": files });
+        let path = format!("/api/{}/lfs-files/duplicate", source.api_path());
+        let reply: Reply = api.send(Request::post(path).json(&body)).await?.json().await?;
+        if !reply.failed.is_empty() {
+            let failed = reply
+                .failed
+                .into_iter()
+                .map(|failed| (failed.sha256, failed.error))
+                .collect();
+            return Err(Error::Batch { failed });
+        }
+    }
+    Ok(())
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Uploads one file: a commit with one addition. See [`HfApi::create_commit`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::create_commit`].
+    pub fn upload_file(
+        /// The repo, which must exist.
+        repo_id: RepoId,
+        /// A file on this machine, or bytes.
+        path_or_fileobj: UploadSource,
+        /// Where it is put.
+        path_in_repo: String,
+    ) -> UploadFile(UploadFileArgs) => CommitInfo {
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// The first line of the commit's message. By default one that names the file.
+        commit_message: String,
+        /// The rest of the message.
+        commit_description: String,
+        /// Opens a pull request with the commit. By default it goes on the branch.
+        create_pr: bool,
+        /// The commit that must be the head.
+        parent_commit: String,
+        /// Reloads a running Space's code in place.
+        hot_reload as "_hot_reload": bool,
+    }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl UploadFileArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let message = self
+            .commit_message
+            .unwrap_or_else(|| format!("Upload {} with huggingface_hub", self.path_in_repo));
+        CreateCommitArgs {
+            repo_id: self.repo_id,
+            operations: vec![CommitOperation::Add {
+                path_in_repo: self.path_in_repo,
+                source: self.path_or_fileobj,
+            }],
+            commit_message: message,
+            commit_description: self.commit_description,
+            repo_type: self.repo_type,
+            revision: self.revision,
+            create_pr: self.create_pr,
+            num_threads: None,
+            parent_commit: self.parent_commit,
+            hot_reload: self.hot_reload,
+            gitignore_content: None,
+            progress: self.progress,
+        }
+        .run(api)
+        .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Uploads a folder: every file below it, except for `.git` and the client's own `.cache/huggingface`.
+    ///
+    /// A folder of up to 250 files is one commit. A larger one goes up in several, the next being prepared while one is
+    /// made; their size adapts to how long the Hub takes. Uploading it again sends what is missing and nothing else, so
+    /// after a failure just repeat the call. A link to a file counts as that file.
+    ///
+    /// Endpoints: as for [`HfApi::create_commit`].
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::create_commit`]; [`Error::Invalid`] when the folder is none.
+    pub fn upload_folder(
+        /// The repo, which must exist.
+        repo_id: RepoId,
+        /// The folder on this machine.
+        folder_path: PathBuf,
+    ) -> UploadFolder(UploadFolderArgs) => CommitInfo {
+        /// The folder in the repo. By default its root.
+        path_in_repo: String,
+        /// The first line of the commit's message.
+        commit_message: String,
+        /// The rest of the message.
+        commit_description: String,
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// Opens a pull request. By default the files go on the branch.
+        create_pr: bool,
+        /// The commit that must be the head before the first of ours.
+        parent_commit: String,
+        /// Only files whose path below the folder matches any of these.
+        allow_patterns: OneOrMany<String>,
+        /// No files whose path below the folder matches any of these.
+        ignore_patterns: OneOrMany<String>,
+        /// Files of the repo to delete in the first commit: those below `path_in_repo` whose path there matches.
+        delete_patterns: OneOrMany<String>,
+    }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl UploadFolderArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let create_pr = self.create_pr.unwrap_or(false);
+        if create_pr
+            && self
+                .revision
+                .as_ref()
+                .is_some_and(|revision| *revision != Revision::main())
+        {
+            let rule = "a pull request of a folder always starts from main: leave revision out";
+            let revision = self.revision.map(|revision| revision.to_string()).unwrap_or_default();
+            return Err(ValidationError::new("revision", revision, rule).into());
+        }
+        let message = self
+            .commit_message
+            .unwrap_or_else(|| "Upload folder using huggingface_hub".to_owned());
+        check_message(&message)?;
+        let base = self.path_in_repo.as_deref().unwrap_or_default().trim_matches('/');
+        let base = if base.is_empty() || base == "." {
+            None
+        } else {
+            Some(RepoPath::for_commit(base)?)
+        };
+        let allow = self.allow_patterns.map(|patterns| patterns.0);
+        let ignore = self.ignore_patterns.unwrap_or_default().0;
+        self.progress.phase(Phase::Listing, None, None);
+        let (folder, into) = (self.folder_path, base.clone());
+        let files = blocking(move || folder::list(&folder, into.as_ref(), allow.as_deref(), ignore)).await?;
+        let revision = self.revision.unwrap_or_default();
+        if let Some((_, card)) = files.iter().find(|(path, _)| is_card(path, base.as_ref())) {
+            let source = UploadSource::from(card.clone());
+            let opened = blocking(move || Opened::open(source).map(Arc::new)).await?;
+            validate_card(&api, &repo, &opened).await?;
+        }
+        let deletions = match self.delete_patterns {
+            Some(patterns) => deletions(&api, &repo, &revision, base.as_ref(), &patterns.0, &files).await?,
+            None => Vec::new(),
+        };
+        FolderUpload {
+            api,
+            repo,
+            revision,
+            message,
+            description: self.commit_description.unwrap_or_default(),
+            parent: self.parent_commit,
+            create_pr,
+            files,
+            deletions,
+            progress: self.progress,
+        }
+        .run()
+        .await
+    }
+}
+
+/// Whether a path is the card at the folder's root.
+fn is_card(path: &RepoPath, base: Option<&RepoPath>) -> bool {
+    let relative = match base {
+        Some(base) => path
+            .as_str()
+            .strip_prefix(base.as_str())
+            .and_then(|rest| rest.strip_prefix('/')),
+        None => Some(path.as_str()),
+    };
+    relative == Some("README.md")
+}
+
+/// Files of the repo that match, except for those that are uploaded anyway.
+async fn deletions(
+    api: &HfApi,
+    repo: &RepoId,
+    revision: &Revision,
+    base: Option<&RepoPath>,
+    patterns: &[String],
+    files: &[(RepoPath, PathBuf)],
+) -> Result<Vec<String>> {
+    let filter = PatternFilter::new(Some(patterns), &[] as &[&str]);
+    let added: BTreeSet<&str> = files.iter().map(|(path, _)| path.as_str()).collect();
+    let listed = api.list_repo_files(repo.clone()).revision(revision.clone()).await?;
+    Ok(listed
+        .into_iter()
+        .filter(|path| {
+            let relative = match base {
+                Some(base) => path.strip_prefix(base.as_str()).and_then(|rest| rest.strip_prefix('/')),
+                None => Some(path.as_str()),
+            };
+            path != ".gitattributes"
+                && !added.contains(path.as_str())
+                && relative.is_some_and(|relative| relative != ".gitattributes" && filter.wants(relative))
+        })
+        .collect())
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a file: a commit with one deletion.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`] when it is not there; as for [`HfApi::create_commit`].
+    pub fn delete_file(
+        /// The repo.
+        repo_id: RepoId,
+        /// The file.
+        path_in_repo: String,
+    ) -> DeleteFile(DeleteFileArgs) => CommitInfo {
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// The first line of the commit's message. By default one that names the file.
+        commit_message: String,
+        /// The rest of the message.
+        commit_description: String,
+        /// Opens a pull request with the commit. By default it goes on the branch.
+        create_pr: bool,
+        /// The commit that must be the head.
+        parent_commit: String,
+    }
+}
+
+impl DeleteFileArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let message = format!("Delete {} with huggingface_hub", self.path_in_repo);
+        let operation = CommitOperation::Delete {
+            path_in_repo: self.path_in_repo,
+            is_folder: Some(false),
+        };
+        let repo = self.repo_id.typed(self.repo_type);
+        api.create_commit(repo, vec![operation], self.commit_message.unwrap_or(message))
+            .commit_description(self.commit_description)
+            .revision(self.revision)
+            .create_pr(self.create_pr)
+            .parent_commit(self.parent_commit)
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes a folder and all that is in it: a commit with one deletion.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`] when it is not there; as for [`HfApi::create_commit`].
+    pub fn delete_folder(
+        /// The repo.
+        repo_id: RepoId,
+        /// The folder.
+        path_in_repo: String,
+    ) -> DeleteFolder(DeleteFolderArgs) => CommitInfo {
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// The first line of the commit's message. By default one that names the folder.
+        commit_message: String,
+        /// The rest of the message.
+        commit_description: String,
+        /// Opens a pull request with the commit. By default it goes on the branch.
+        create_pr: bool,
+        /// The commit that must be the head.
+        parent_commit: String,
+    }
+}
+
+impl DeleteFolderArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let message = format!("Delete folder {} with huggingface_hub", self.path_in_repo);
+        let operation = CommitOperation::Delete {
+            path_in_repo: self.path_in_repo,
+            is_folder: Some(true),
+        };
+        let repo = self.repo_id.typed(self.repo_type);
+        api.create_commit(repo, vec![operation], self.commit_message.unwrap_or(message))
+            .commit_description(self.commit_description)
+            .revision(self.revision)
+            .create_pr(self.create_pr)
+            .parent_commit(self.parent_commit)
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Deletes the files that match any of some patterns, in one commit. `.gitattributes` stays.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] when no file matches; as for [`HfApi::create_commit`].
+    pub fn delete_files(
+        /// The repo.
+        repo_id: RepoId,
+        /// The patterns; a name, or with `*` (which crosses `/`), `?` and `[…]`.
+        delete_patterns: OneOrMany<String>,
+    ) -> DeleteFiles(DeleteFilesArgs) => CommitInfo {
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch to commit to. By default `main`.
+        revision: Revision,
+        /// The first line of the commit's message. By default one that names the patterns.
+        commit_message: String,
+        /// The rest of the message.
+        commit_description: String,
+        /// Opens a pull request with the commit. By default it goes on the branch.
+        create_pr: bool,
+        /// The commit that must be the head.
+        parent_commit: String,
+    }
+}
+
+impl DeleteFilesArgs {
+    async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let patterns = self.delete_patterns.0;
+        let revision = self.revision.unwrap_or_default();
+        let paths = deletions(&api, &repo, &revision, None, &patterns, &[]).await?;
+        if paths.is_empty() {
+            let rule = "no file of the repo matches: nothing to delete";
+            return Err(ValidationError::new("pattern", patterns.join(" "), rule).into());
+        }
+        let operations = paths
+            .into_iter()
+            .map(|path_in_repo| CommitOperation::Delete {
+                path_in_repo,
+                is_folder: Some(false),
+            })
+            .collect::<Vec<_>>();
+        let message = format!("Delete files {} with huggingface_hub", patterns.join(" "));
+        api.create_commit(repo, operations, self.commit_message.unwrap_or(message))
+            .commit_description(self.commit_description)
+            .revision(revision)
+            .create_pr(self.create_pr)
+            .parent_commit(self.parent_commit)
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Uploads large files without a commit, so that a later commit of the same files only refers to them.
+    ///
+    /// Files that the Hub wants in git itself are left alone. What is uploaded and never committed is removed by the Hub
+    /// after some hours.
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::create_commit`].
+    pub fn preupload_lfs_files(
+        /// The repo.
+        repo_id: RepoId,
+        /// The additions.
+        additions: Vec<CommitOperation>,
+    ) -> PreuploadLfsFiles(PreuploadLfsFilesArgs) => Vec<RepoPath> {
+        /// What the repo holds. By default what the id says, else a model.
+        repo_type: RepoType,
+        /// The branch that the commit will go to. By default `main`.
+        revision: Revision,
+        /// Whether the commit will open a pull request.
+        create_pr: bool,
+        /// How many files are sent at once. By default 5.
+        num_threads: u64,
+        /// The text of a `.gitignore` to go by.
+        gitignore_content: String,
+    }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl PreuploadLfsFilesArgs {
+    async fn run(self, api: HfApi) -> Result<Vec<RepoPath>> {
+        let plan = Plan::new(self.additions)?;
+        let mut additions = Addition::open_all(plan.additions).await?;
+        let gitignore = match self.gitignore_content {
+            Some(text) => Some(text),
+            None => gitignore_among(&additions).await?,
+        };
+        let target = Target {
+            api,
+            repo: self.repo_id.typed(self.repo_type),
+            revision: self.revision.unwrap_or_default(),
+            create_pr: self.create_pr.unwrap_or(false),
+            gitignore,
+            uploads_at_once: usize::try_from(self.num_threads.unwrap_or(UPLOADS_AT_ONCE)).unwrap_or(usize::MAX),
+            progress: self.progress,
+        };
+        target.prepare(&mut additions).await?;
+        let large = additions
+            .into_iter()
+            .filter(|file| file.mode == UploadMode::Lfs && !file.ignored);
+        Ok(large.map(|file| file.path).collect())
+    }
+}
