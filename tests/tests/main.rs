@@ -1,5 +1,8 @@
 //! The end-to-end tests, one module an area, in one binary so that they link once.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod cache;
 mod commits;
 mod files;
 mod git;
