@@ -1,14 +1,17 @@
 //! What every route shares, and the layers around them all.
 
+use std::convert::Infallible;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::Request;
+use axum::extract::{FromRequestParts, Request};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
+use http::request::Parts;
+use http::uri::Authority;
 use http::{HeaderValue, header};
 use hub_types::RepoId;
 
@@ -20,44 +23,63 @@ use crate::stream;
 
 /// The server's state: cheap to clone.
 #[derive(Debug, Clone)]
-pub(crate) struct App(Arc<Inner>);
+pub(crate) struct App {
+    inner: Arc<Inner>,
+    /// Both origins as the client of this request calls them, where that is not settled once for all.
+    called: Option<Arc<Origins>>,
+}
+
+/// The addresses of the two origins, without a slash at their end.
+#[derive(Debug, Clone)]
+pub(crate) struct Origins {
+    pub(crate) url: String,
+    pub(crate) blob_url: String,
+    /// Whether the server listens on every address of the machine, so that only a client knows how it is called.
+    pub(crate) any_host: bool,
+}
 
 #[derive(Debug)]
 struct Inner {
     store: Arc<Store>,
-    url: String,
-    blob_url: String,
+    origins: Origins,
     part_size: u64,
 }
 
 impl App {
-    pub(crate) fn new(store: Store, url: String, blob_url: String, part_size: u64) -> Self {
-        Self(Arc::new(Inner {
+    pub(crate) fn new(store: Store, origins: Origins, part_size: u64) -> Self {
+        let inner = Inner {
             store: Arc::new(store),
-            url,
-            blob_url,
+            origins,
             part_size,
-        }))
+        };
+        Self {
+            inner: Arc::new(inner),
+            called: None,
+        }
+    }
+
+    fn origins(&self) -> &Origins {
+        self.called.as_deref().unwrap_or(&self.inner.origins)
     }
 
     pub(crate) fn url(&self) -> &str {
-        &self.0.url
+        &self.origins().url
     }
 
     pub(crate) fn blob_url(&self) -> &str {
-        &self.0.blob_url
+        &self.origins().blob_url
     }
 
     pub(crate) fn part_size(&self) -> u64 {
-        self.0.part_size
+        self.inner.part_size
     }
 
     pub(crate) fn root(&self) -> &Path {
-        self.0.store.root()
+        self.inner.store.root()
     }
 
     pub(crate) fn store(&self) -> &Arc<Store> {
-        &self.0.store
+        &self.inner.store
     }
 
     /// The web address of a repository.
@@ -72,6 +94,28 @@ impl App {
     ) -> Result<T> {
         let store = Arc::clone(self.store());
         blocking(move || work(&store)).await
+    }
+}
+
+/// The state, with the origins as the request calls them: what a reply says about addresses must hold for its reader.
+impl FromRequestParts<Self> for App {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Self) -> Result<Self, Infallible> {
+        let mut app = app.clone();
+        let fixed = &app.inner.origins;
+        let host = parts.headers.get(header::HOST).and_then(|value| value.to_str().ok());
+        if fixed.any_host
+            && let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok())
+        {
+            let port = fixed.blob_url.rsplit(':').next().unwrap_or_default();
+            app.called = Some(Arc::new(Origins {
+                url: format!("http://{authority}"),
+                blob_url: format!("http://{}:{port}", authority.host()),
+                any_host: true,
+            }));
+        }
+        Ok(app)
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use crate::app::{self, App};
+use crate::app::{self, App, Origins};
 use crate::auth::Role;
 use crate::error::{Error, Result};
 use crate::origin;
@@ -35,6 +35,7 @@ pub struct Builder {
     host: IpAddr,
     port: u16,
     blob_host: Option<IpAddr>,
+    blob_port: u16,
     part_size: u64,
     users: Vec<(String, String, Role)>,
     orgs: Vec<(String, Vec<String>)>,
@@ -43,6 +44,8 @@ pub struct Builder {
 
 impl Builder {
     /// The address to listen on. By default `127.0.0.1`.
+    ///
+    /// With `0.0.0.0` (or `::`), every address of the machine: replies then name the server as each client calls it.
     pub fn host(mut self, host: IpAddr) -> Self {
         self.host = host;
         self
@@ -54,7 +57,13 @@ impl Builder {
         self
     }
 
-    /// The address of the second origin, from which large files are served; its port is one that is free.
+    /// The port of the second origin. By default 0: one that is free.
+    pub fn blob_port(mut self, port: u16) -> Self {
+        self.blob_port = port;
+        self
+    }
+
+    /// The address of the second origin, from which large files are served.
     ///
     /// By default `127.0.0.2` for a server on `127.0.0.1`, where the system has that address, and else the server's own.
     pub fn blob_host(mut self, host: IpAddr) -> Self {
@@ -101,7 +110,8 @@ impl Builder {
     /// [`Error::Invalid`] for a user's name or token that breaks a rule, and those of the folder and the database.
     pub async fn start(self) -> Result<Server> {
         let listener = bind(SocketAddr::new(self.host, self.port)).await?;
-        let blob_listener = bind_blobs(self.blob_host, self.host).await?;
+        let blob_listener = bind_blobs(self.blob_host, self.host, self.blob_port).await?;
+        let self_host = self.host;
         let url = origin_url(&listener)?;
         let blob_url = origin_url(&blob_listener)?;
 
@@ -132,7 +142,13 @@ impl Builder {
         })
         .await?;
 
-        let app = App::new(store, url, blob_url, part_size);
+        let any_host = self_host.is_unspecified();
+        let origins = Origins {
+            url,
+            blob_url,
+            any_host,
+        };
+        let app = App::new(store, origins, part_size);
         let (stop, stopped) = watch::channel(false);
         let main = serve(listener, app::router(app.clone()), true, stopped.clone());
         let blobs = serve(blob_listener, origin::router(app.clone()), false, stopped);
@@ -219,6 +235,7 @@ impl Server {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 0,
             blob_host: None,
+            blob_port: 0,
             part_size: 128 * 1024 * 1024,
             users: Vec::new(),
             orgs: Vec::new(),
@@ -363,18 +380,18 @@ async fn bind(address: SocketAddr) -> Result<TcpListener> {
         .map_err(|source| Error::Bind { address, source })
 }
 
-async fn bind_blobs(wanted: Option<IpAddr>, host: IpAddr) -> Result<TcpListener> {
+async fn bind_blobs(wanted: Option<IpAddr>, host: IpAddr, port: u16) -> Result<TcpListener> {
     if let Some(wanted) = wanted {
-        return bind(SocketAddr::new(wanted, 0)).await;
+        return bind(SocketAddr::new(wanted, port)).await;
     }
     if host == IpAddr::V4(Ipv4Addr::LOCALHOST) {
         // Another address makes another site of it too. Linux has the whole of 127/8; macOS would need an alias first.
-        let second = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), 0));
+        let second = SocketAddr::from((Ipv4Addr::new(127, 0, 0, 2), port));
         if let Ok(listener) = TcpListener::bind(second).await {
             return Ok(listener);
         }
     }
-    bind(SocketAddr::new(host, 0)).await
+    bind(SocketAddr::new(host, port)).await
 }
 
 fn origin_url(listener: &TcpListener) -> Result<String> {
@@ -453,7 +470,7 @@ mod tests {
     use std::net::TcpStream;
 
     use super::*;
-    use crate::testing::{ADA, Hub};
+    use crate::testing::{ADA, Hub, send};
 
     #[test]
     fn a_folder_has_one_server() {
@@ -500,6 +517,35 @@ mod tests {
                 .unwrap_err();
             assert!(matches!(err, Error::Invalid(_)), "{name}: {err}");
         }
+    }
+
+    #[test]
+    fn a_server_on_every_address_is_named_as_its_client_names_it() {
+        let hub = Hub::start_with(|builder| builder.host(Ipv4Addr::UNSPECIFIED.into()));
+        hub.create("demo");
+        let sha256 = hub.upload_large(b"large");
+        hub.commit(&[crate::testing::large("x.bin", &sha256, 5)]).expect(200);
+        let port = hub.server.url().rsplit(':').next().unwrap().to_owned();
+        let blobs = hub.server.blob_url().rsplit(':').next().unwrap().to_owned();
+        assert_eq!(hub.server.url(), format!("http://127.0.0.1:{port}"));
+        let other = format!("http://127.0.0.5:{port}");
+        let reply = send(&other, "GET", "", "/ada/demo/resolve/main/x.bin", &[], b"").expect(302);
+        assert!(
+            reply
+                .header("location")
+                .starts_with(&format!("http://127.0.0.5:{blobs}/"))
+        );
+        let reply = send(&other, "GET", "", "/api/models/ada/demo/tree/main?limit=1", &[], b"").expect(200);
+        assert!(reply.header("link").starts_with(&format!("<{other}/api/")));
+        send(
+            reply.header("link").trim_start_matches('<').split('>').next().unwrap(),
+            "GET",
+            "",
+            "",
+            &[],
+            b"",
+        )
+        .expect(200);
     }
 
     #[test]

@@ -20,14 +20,14 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/validate-yaml", post(validate_yaml))
 }
 
-async fn front_page(axum::extract::State(app): axum::extract::State<App>) -> String {
+async fn front_page(app: App) -> String {
     format!(
         "This is a Hub for clients of the Hugging Face API.\n\nHF_ENDPOINT={url}\nGET {url}/api/models\n",
         url = app.url()
     )
 }
 
-async fn whoami(axum::extract::State(app): axum::extract::State<App>, caller: Caller) -> Result<Response> {
+async fn whoami(app: App, caller: Caller) -> Result<Response> {
     let account = caller.account()?.clone();
     let reply = app
         .run(move |store| {

@@ -1,7 +1,7 @@
 //! Changing a repository: preupload, commit, branches, tags, squash.
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use base64::Engine as _;
@@ -99,7 +99,7 @@ struct PreuploadFile {
 }
 
 async fn preupload(
-    State(app): State<App>,
+    app: App,
     target: Target,
     params: Params,
     query: Query,
@@ -363,13 +363,7 @@ struct Made {
     pull_request: Option<u64>,
 }
 
-async fn commit(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    request: Request,
-) -> Result<Response> {
+async fn commit(app: App, target: Target, params: Params, query: Query, request: Request) -> Result<Response> {
     let create_pr = query.flag("create_pr");
     let rev = params.get("rev")?.to_owned();
     let author = committer(&app, &target, &rev, create_pr).await?;
@@ -549,12 +543,7 @@ fn exists_already(full: &str) -> Error {
     }
 }
 
-async fn create_branch(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    Json(body): Json<CreateBranch>,
-) -> Result<Response> {
+async fn create_branch(app: App, target: Target, params: Params, Json(body): Json<CreateBranch>) -> Result<Response> {
     let (target, author) = target.writable()?;
     let full = new_ref("refs/heads/", params.get("rev")?)?;
     target
@@ -578,7 +567,7 @@ async fn create_branch(
     Ok(done())
 }
 
-async fn delete_branch(State(app): State<App>, target: Target, params: Params) -> Result<Response> {
+async fn delete_branch(app: App, target: Target, params: Params) -> Result<Response> {
     let (target, _) = target.writable()?;
     let name = params.get("rev")?.to_owned();
     if name == "main" {
@@ -605,12 +594,7 @@ struct CreateTag {
     message: Option<String>,
 }
 
-async fn create_tag(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    Json(body): Json<CreateTag>,
-) -> Result<Response> {
+async fn create_tag(app: App, target: Target, params: Params, Json(body): Json<CreateTag>) -> Result<Response> {
     let (target, author) = target.writable()?;
     let rev = params.get("rev")?.to_owned();
     let full = new_ref("refs/tags/", &body.tag)?;
@@ -636,7 +620,7 @@ async fn create_tag(
     Ok(done())
 }
 
-async fn delete_tag(State(app): State<App>, target: Target, params: Params) -> Result<Response> {
+async fn delete_tag(app: App, target: Target, params: Params) -> Result<Response> {
     let (target, _) = target.writable()?;
     let name = params.get("rev")?.to_owned();
     delete_ref(&app, target, new_ref("refs/tags/", &name)?, name).await
@@ -647,7 +631,7 @@ struct Squash {
     message: Option<String>,
 }
 
-async fn squash(State(app): State<App>, target: Target, params: Params, Json(body): Json<Squash>) -> Result<Response> {
+async fn squash(app: App, target: Target, params: Params, Json(body): Json<Squash>) -> Result<Response> {
     let (target, author) = target.writable()?;
     let rev = params.get("rev")?.to_owned();
     target

@@ -1,7 +1,6 @@
 //! Discussions and pull requests.
 
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde::Deserialize;
@@ -49,7 +48,7 @@ fn event_json(event: &Event) -> Value {
     })
 }
 
-async fn list(State(app): State<App>, target: Target, query: Query) -> Result<Response> {
+async fn list(app: App, target: Target, query: Query) -> Result<Response> {
     let page = query.number("p")?.unwrap_or(0);
     let reply = target
         .run(&app, move |store, repo, _| {
@@ -90,7 +89,7 @@ struct Create {
     pull_request: bool,
 }
 
-async fn create(State(app): State<App>, target: Target, Json(body): Json<Create>) -> Result<Response> {
+async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let author = target.caller.writer()?.name.clone();
     let title = body.title.trim().to_owned();
@@ -123,7 +122,7 @@ async fn create(State(app): State<App>, target: Target, Json(body): Json<Create>
     )
 }
 
-async fn details(State(app): State<App>, target: Target, params: Params, query: Query) -> Result<Response> {
+async fn details(app: App, target: Target, params: Params, query: Query) -> Result<Response> {
     let target = target.readable()?;
     let num = params.number("num")?;
     let with_diff = query.flag("diff");
@@ -180,12 +179,7 @@ fn comment_data(text: &str, author: &str) -> Value {
     })
 }
 
-async fn comment(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    Json(body): Json<Comment>,
-) -> Result<Response> {
+async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comment>) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let author = target.caller.writer()?.name.clone();
     let num = params.number("num")?;
@@ -208,7 +202,7 @@ struct Status {
     comment: Option<String>,
 }
 
-async fn status(State(app): State<App>, target: Target, params: Params, Json(body): Json<Status>) -> Result<Response> {
+async fn status(app: App, target: Target, params: Params, Json(body): Json<Status>) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let account = target.caller.writer()?.clone();
     let num = params.number("num")?;
@@ -241,7 +235,7 @@ struct Merge {
     comment: Option<String>,
 }
 
-async fn merge(State(app): State<App>, target: Target, params: Params, Json(body): Json<Merge>) -> Result<Response> {
+async fn merge(app: App, target: Target, params: Params, Json(body): Json<Merge>) -> Result<Response> {
     let (target, author) = target.writable()?;
     let num = params.number("num")?;
     target

@@ -1,7 +1,7 @@
 //! Looking into a repository: tree, paths, refs, history, large files.
 
 use axum::Router;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{FromRequest as _, Request};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use git2::Oid;
@@ -82,13 +82,7 @@ fn entries_json(git: &GitRepo, commit: Oid, entries: &[Entry], expand: bool) -> 
     Ok(items)
 }
 
-async fn tree(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    given: OriginalPath,
-) -> Result<Response> {
+async fn tree(app: App, target: Target, params: Params, query: Query, given: OriginalPath) -> Result<Response> {
     let target = target.readable()?;
     let rev = params.get("rev")?.to_owned();
     let folder = params
@@ -144,7 +138,7 @@ struct PathsInfo {
     expand: bool,
 }
 
-async fn paths_info(State(app): State<App>, target: Target, params: Params, request: Request) -> Result<Response> {
+async fn paths_info(app: App, target: Target, params: Params, request: Request) -> Result<Response> {
     let target = target.readable()?;
     let rev = params.get("rev")?.to_owned();
     let is_form = request
@@ -183,7 +177,7 @@ async fn paths_info(State(app): State<App>, target: Target, params: Params, requ
     Ok(axum::Json(items).into_response())
 }
 
-async fn refs(State(app): State<App>, target: Target, query: Query) -> Result<Response> {
+async fn refs(app: App, target: Target, query: Query) -> Result<Response> {
     let with_prs = query.flag("include_prs") || query.flag("include_pull_requests");
     let reply = target
         .run(&app, move |_, _, git| {
@@ -231,13 +225,7 @@ fn commit_json(commit: &CommitInfo, formatted: bool) -> Value {
     item
 }
 
-async fn commits(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    given: OriginalPath,
-) -> Result<Response> {
+async fn commits(app: App, target: Target, params: Params, query: Query, given: OriginalPath) -> Result<Response> {
     let target = target.readable()?;
     let rev = params.get("rev")?.to_owned();
     let formatted = query.all("expand").any(|word| word == "formatted");
@@ -267,7 +255,7 @@ async fn commits(
     Ok(page(&app, &given, &query, items, next))
 }
 
-async fn compare(State(app): State<App>, target: Target, params: Params, query: Query) -> Result<String> {
+async fn compare(app: App, target: Target, params: Params, query: Query) -> Result<String> {
     let target = target.readable()?;
     let spec = params.get("spec")?.to_owned();
     let raw = query.flag("raw");
@@ -327,7 +315,7 @@ fn raw_line(git: &GitRepo, delta: &git2::DiffDelta<'_>) -> String {
     )
 }
 
-async fn lfs_files(State(app): State<App>, target: Target, query: Query, given: OriginalPath) -> Result<Response> {
+async fn lfs_files(app: App, target: Target, query: Query, given: OriginalPath) -> Result<Response> {
     let (target, _) = target.writable()?;
     let size = query.number("limit")?.unwrap_or(PAGE).clamp(1, PAGE);
     let skip = match query.get("cursor").map(read_cursor).transpose()? {
@@ -378,7 +366,7 @@ struct Deletions {
 }
 
 /// Takes large files away from a repository. The pointers in its history stay, and lead nowhere from now on.
-async fn delete_lfs_files(State(app): State<App>, target: Target, Json(body): Json<DeleteLfs>) -> Result<Response> {
+async fn delete_lfs_files(app: App, target: Target, Json(body): Json<DeleteLfs>) -> Result<Response> {
     let (target, _) = target.writable()?;
     let wanted = body
         .deletions
@@ -395,7 +383,7 @@ async fn delete_lfs_files(State(app): State<App>, target: Target, Json(body): Js
     Ok(done())
 }
 
-async fn delete_lfs_file(State(app): State<App>, target: Target, params: Params) -> Result<Response> {
+async fn delete_lfs_file(app: App, target: Target, params: Params) -> Result<Response> {
     let (target, _) = target.writable()?;
     let sha256: Sha256 = params.get("sha")?.parse()?;
     target

@@ -4,7 +4,7 @@ use std::process::Stdio;
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use bytes::Bytes;
@@ -34,7 +34,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/-web/{kind}/{id}/git-receive-pack", post(receive_pack))
 }
 
-async fn info_refs(State(app): State<App>, target: Target, query: Query, request: Request) -> Result<Response> {
+async fn info_refs(app: App, target: Target, query: Query, request: Request) -> Result<Response> {
     match query.get("service") {
         Some("git-upload-pack") => {
             let target = target.readable()?;
@@ -63,7 +63,7 @@ fn uncached(kind: &'static str, body: Vec<u8>) -> Response {
         .into_response()
 }
 
-async fn upload_pack(State(app): State<App>, target: Target, request: Request) -> Result<Response> {
+async fn upload_pack(app: App, target: Target, request: Request) -> Result<Response> {
     let target = target.readable()?;
     backend(&app, target, "git-upload-pack", "", request).await
 }
@@ -173,7 +173,7 @@ async fn read_head(output: &mut BufReader<ChildStdout>) -> Result<(StatusCode, H
     Ok((status, headers))
 }
 
-async fn receive_pack(State(app): State<App>, target: Target, request: Request) -> Result<Response> {
+async fn receive_pack(app: App, target: Target, request: Request) -> Result<Response> {
     let (target, pusher) = target.writable()?;
     let gzip = request
         .headers()

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use http::{StatusCode, header};
@@ -66,7 +66,7 @@ struct Object {
     size: i64,
 }
 
-async fn batch(State(app): State<App>, target: Target, Json(batch): Json<Batch>) -> Result<Response> {
+async fn batch(app: App, target: Target, Json(batch): Json<Batch>) -> Result<Response> {
     if batch.objects.len() > BATCH_LIMIT {
         return Err(Error::TooLarge(format!(
             "a batch may have {BATCH_LIMIT} objects at the most"
@@ -235,7 +235,7 @@ struct CompletePart {
 }
 
 /// The end of an upload in parts. The address is signed, so nobody needs to sign in.
-async fn complete(State(app): State<App>, given: OriginalPath, query: Query, request: Request) -> Result<Response> {
+async fn complete(app: App, given: OriginalPath, query: Query, request: Request) -> Result<Response> {
     let now = clock::now().0.as_second();
     app.store()
         .signer
@@ -288,7 +288,7 @@ struct Verify {
     size: u64,
 }
 
-async fn verify(State(app): State<App>, target: Target, Json(object): Json<Verify>) -> Result<Response> {
+async fn verify(app: App, target: Target, Json(object): Json<Verify>) -> Result<Response> {
     let sha256: Sha256 = object.oid.parse()?;
     let known = target
         .run(&app, move |store, repo, _| store.db.lfs_size(repo, &sha256))

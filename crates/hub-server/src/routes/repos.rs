@@ -1,7 +1,6 @@
 //! Creating, deleting, moving, settings, duplicating; and what a repository is.
 
 use axum::Router;
-use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post, put};
 use hub_types::{RepoId, RepoType};
@@ -72,7 +71,7 @@ fn visibility_of(visibility: Option<&str>, private: Option<bool>, kind: RepoType
     Ok(chosen)
 }
 
-async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Create>) -> Result<Response> {
+async fn create(app: App, caller: Caller, Json(body): Json<Create>) -> Result<Response> {
     let id = full_id(&caller, body.kind.as_deref(), body.organization.as_deref(), &body.name)?;
     caller.check_namespace(&id)?;
     let visibility = visibility_of(body.visibility.as_deref(), body.private, id.repo_type())?;
@@ -130,7 +129,7 @@ fn owned(store: &Store, caller: &Caller, id: &RepoId) -> Result<Repo> {
     Ok(*repo)
 }
 
-async fn remove(State(app): State<App>, caller: Caller, Json(body): Json<Remove>) -> Result<Response> {
+async fn remove(app: App, caller: Caller, Json(body): Json<Remove>) -> Result<Response> {
     caller.account()?;
     let id = full_id(&caller, body.kind.as_deref(), body.organization.as_deref(), &body.name)?;
     app.run(move |store| {
@@ -154,7 +153,7 @@ struct Rename {
     kind: Option<String>,
 }
 
-async fn rename(State(app): State<App>, caller: Caller, Json(body): Json<Rename>) -> Result<Response> {
+async fn rename(app: App, caller: Caller, Json(body): Json<Rename>) -> Result<Response> {
     caller.account()?;
     let kind = kind_of(body.kind.as_deref())?;
     let (from, to) = (RepoId::new(kind, &body.from_repo)?, RepoId::new(kind, &body.to_repo)?);
@@ -178,7 +177,7 @@ struct Settings {
     private: Option<bool>,
 }
 
-async fn settings(State(app): State<App>, target: Target, Json(body): Json<Settings>) -> Result<Response> {
+async fn settings(app: App, target: Target, Json(body): Json<Settings>) -> Result<Response> {
     let (target, _) = target.writable()?;
     let visibility = visibility_of(body.visibility.as_deref(), body.private, target.repo.id.repo_type())?;
     let gated = body
@@ -210,7 +209,7 @@ struct Duplicate {
     private: Option<bool>,
 }
 
-async fn duplicate(State(app): State<App>, target: Target, Json(body): Json<Duplicate>) -> Result<Response> {
+async fn duplicate(app: App, target: Target, Json(body): Json<Duplicate>) -> Result<Response> {
     let target = target.readable()?;
     let kind = target.repo.id.repo_type();
     let to = RepoId::new(kind, &body.repository)?;
@@ -253,7 +252,7 @@ async fn auth_check_write(target: Target) -> Result<Response> {
     Ok(done())
 }
 
-async fn info(State(app): State<App>, target: Target, params: Params, query: Query) -> Result<Response> {
+async fn info(app: App, target: Target, params: Params, query: Query) -> Result<Response> {
     let rev = params.optional("rev").map(str::to_owned);
     let kind = target.repo.id.repo_type();
     let wanted = expanded(kind, &query)?;

@@ -5,7 +5,6 @@
 
 use axum::Router;
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
 use axum::routing::get;
 use git2::Oid;
@@ -75,13 +74,7 @@ enum Whole {
     Stored,
 }
 
-async fn resolve(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    given: OriginalPath,
-) -> Result<Response> {
+async fn resolve(app: App, target: Target, params: Params, query: Query, given: OriginalPath) -> Result<Response> {
     let target = target.readable()?;
     let path = params.path().map_err(|_| missing())?;
     let id = target.repo.id.clone();
@@ -152,13 +145,7 @@ fn disposition(path: &RepoPath, download: bool) -> String {
     format!("{kind}; filename*=UTF-8''{encoded}; filename=\"{plain}\";")
 }
 
-async fn cached(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    headers: HeaderMap,
-) -> Result<Response> {
+async fn cached(app: App, target: Target, params: Params, query: Query, headers: HeaderMap) -> Result<Response> {
     let target = target.readable()?;
     let path = params.path().map_err(|_| missing())?;
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::Yes).await?;
@@ -168,13 +155,7 @@ async fn cached(
     }
 }
 
-async fn raw(
-    State(app): State<App>,
-    target: Target,
-    params: Params,
-    query: Query,
-    headers: HeaderMap,
-) -> Result<Response> {
+async fn raw(app: App, target: Target, params: Params, query: Query, headers: HeaderMap) -> Result<Response> {
     let target = target.readable()?;
     let path = params.path().map_err(|_| missing())?;
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::Stored).await?;

@@ -1,7 +1,7 @@
 //! Listings: models, datasets, Spaces, and one's own repositories.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use hub_types::RepoType;
@@ -40,19 +40,19 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/organizations/{name}/settings/repositories", get(of_organization))
 }
 
-async fn models(State(app): State<App>, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
+async fn models(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
     listing(app, RepoType::Model, caller, query, given).await
 }
 
-async fn datasets(State(app): State<App>, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
+async fn datasets(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
     listing(app, RepoType::Dataset, caller, query, given).await
 }
 
-async fn spaces(State(app): State<App>, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
+async fn spaces(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
     listing(app, RepoType::Space, caller, query, given).await
 }
 
-async fn kernels(State(app): State<App>, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
+async fn kernels(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
     listing(app, RepoType::Kernel, caller, query, given).await
 }
 
@@ -235,13 +235,13 @@ fn skipped(query: &Query) -> Result<usize> {
     }
 }
 
-async fn own(State(app): State<App>, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
+async fn own(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {
     let name = caller.account()?.name.clone();
     settings_listing(app, name, query, given).await
 }
 
 async fn of_organization(
-    State(app): State<App>,
+    app: App,
     Path(name): Path<String>,
     caller: Caller,
     query: Query,
