@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Secret;
 use crate::jobs::JobSpec;
 use crate::model::{open_enum, reply};
 
@@ -42,23 +43,5 @@ reply! {
         secret?: Secret,
         /// Whether it is switched off.
         disabled = bool,
-    }
-}
-
-/// A secret in a reply: readable by [`Secret::reveal`], never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Secret(String);
-
-impl Secret {
-    /// The secret's text.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
     }
 }

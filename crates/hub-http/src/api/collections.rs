@@ -370,11 +370,10 @@ async fn read(reply: Response) -> Result<Collection> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
-        Wrapped { data: Collection },
+        Wrapped { data: Box<Collection> },
         Bare(Box<Collection>),
     }
     Ok(match reply.json().await? {
-        Either::Wrapped { data } => data,
-        Either::Bare(collection) => *collection,
+        Either::Wrapped { data: collection } | Either::Bare(collection) => *collection,
     })
 }

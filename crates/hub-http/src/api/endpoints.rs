@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hub_types::endpoints::{CatalogModel, EndpointHardware, HardwareList, InferenceEndpoint};
-use hub_types::{OneOrMany, ValidationError};
+use hub_types::{OneOrMany, Secret, ValidationError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -230,7 +230,7 @@ operation! {
         /// The user of the image's registry.
         container_registry_username: String,
         /// The password for the image's registry.
-        container_registry_password: Password,
+        container_registry_password: Secret,
         /// What the container runs.
         container_command: OneOrMany<String>,
         /// What is added to that.
@@ -398,7 +398,7 @@ operation! {
 impl UpdateInferenceEndpointArgs {
     async fn run(mut self, api: HfApi) -> Result<InferenceEndpoint> {
         let path = path(&api, self.namespace.take(), &self.name).await?;
-        let mut image = self.custom_image.take().map(|image| wrapped(image));
+        let mut image = self.custom_image.take().map(wrapped);
         if self.tensor_parallel_size.is_some() || self.data_parallel_size.is_some() {
             let mut current = match image {
                 Some(image) => image,
@@ -587,33 +587,8 @@ impl ListInferenceEndpointsHardwareArgs {
     }
 }
 
-/// A password, never shown by `Debug`.
-#[derive(Clone, PartialEq, Eq, serde::Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Password(String);
-
-impl From<&str> for Password {
-    fn from(text: &str) -> Self {
-        Self(text.to_owned())
-    }
-}
-
-impl From<String> for Password {
-    fn from(text: String) -> Self {
-        Self(text)
-    }
-}
-
-impl std::fmt::Debug for Password {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("***")
-    }
-}
-
-hub_types::argument!(Password: from &str, String);
-
 /// The image with its registry's credentials; Hugging Face's own where none is given.
-fn image(image: Option<Value>, credentials: (Option<String>, Option<Password>)) -> Result<Value> {
+fn image(image: Option<Value>, credentials: (Option<String>, Option<Secret>)) -> Result<Value> {
     let mut image = image.map_or_else(|| json!({ "huggingface": {} }), wrapped);
     match credentials {
         (None, None) => {}

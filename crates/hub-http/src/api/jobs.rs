@@ -816,7 +816,7 @@ fn seconds(time: &Value) -> Result<Option<u64>> {
         }
         _ => return Err(refuse().into()),
     };
-    if !seconds.is_finite() || seconds < 0.0 || seconds > 1e12 {
+    if !(0.0..=1e12).contains(&seconds) {
         return Err(refuse().into());
     }
     Ok(Some(seconds as u64).filter(|seconds| *seconds > 0))

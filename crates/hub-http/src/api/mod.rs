@@ -140,7 +140,9 @@ impl Polling {
             seconds => return refuse("poll_interval", seconds, "must be more than 0 seconds"),
         };
         match timeout {
-            Some(seconds) if !(seconds >= 0.0) => return refuse("timeout", seconds, "must be 0 seconds or more"),
+            Some(seconds) if seconds.is_nan() || seconds < 0.0 => {
+                return refuse("timeout", seconds, "must be 0 seconds or more");
+            }
             _ => {}
         }
         let Ok(pause) = pause else {

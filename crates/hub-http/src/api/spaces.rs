@@ -4,7 +4,7 @@ use hub_types::jobs::HardwareInfo;
 use hub_types::spaces::{
     SpaceHardware, SpaceRuntime, SpaceSecrets, SpaceTemplate, SpaceVariables, Volume, ZeroGpuQuota,
 };
-use hub_types::{OneOrMany, RepoId, RepoType, ValidationError};
+use hub_types::{OneOrMany, RepoId, RepoType, Secret, ValidationError};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -236,7 +236,7 @@ operation! {
         /// The secret's name.
         key: String,
         /// Its value.
-        value: String,
+        value: Secret,
     ) -> AddSpaceSecret(AddSpaceSecretArgs) => () {
         /// What it is for.
         description: String,
@@ -245,7 +245,7 @@ operation! {
 
 impl AddSpaceSecretArgs {
     async fn run(self, api: HfApi) -> Result<()> {
-        let body = pair(&self.key, &self.value, self.description.as_deref())?;
+        let body = pair(&self.key, self.value.reveal(), self.description.as_deref())?;
         api.send(Request::post(path(&self.repo_id, "secrets")).json(&body))
             .await
             .map(drop)

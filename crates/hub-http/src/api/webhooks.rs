@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hub_types::webhooks::{WatchedItem, Webhook, WebhookDomain};
-use hub_types::{OneOrMany, ValidationError};
+use hub_types::{OneOrMany, Secret, ValidationError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,7 +97,7 @@ operation! {
         /// Of which kinds of change it is told. By default of repositories and discussions.
         domains: OneOrMany<WebhookDomain>,
         /// What is sent along in `X-Webhook-Secret`.
-        secret: String,
+        secret: Secret,
         /// Secrets of the job's runs; only with `job_id`.
         secrets: Secrets,
     }
@@ -145,7 +145,7 @@ operation! {
         /// Of which kinds of change it is told.
         domains: OneOrMany<WebhookDomain>,
         /// What is sent along in `X-Webhook-Secret`.
-        secret: String,
+        secret: Secret,
         /// Secrets of the job's runs; only with `job_id`. An empty value removes one, those not named stay.
         secrets: Secrets,
     }
@@ -189,7 +189,7 @@ impl DeleteWebhookArgs {
 /// Names and values of secrets; `Debug` shows the names alone.
 #[derive(Clone, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Secrets(pub BTreeMap<String, String>);
+pub struct Secrets(pub BTreeMap<String, Secret>);
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -197,7 +197,7 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-impl<K: Into<String>, V: Into<String>, const N: usize> From<[(K, V); N]> for Secrets {
+impl<K: Into<String>, V: Into<Secret>, const N: usize> From<[(K, V); N]> for Secrets {
     fn from(pairs: [(K, V); N]) -> Self {
         Self(
             pairs
@@ -212,7 +212,7 @@ hub_types::argument!(Secrets: from BTreeMap<String, String>);
 
 impl From<BTreeMap<String, String>> for Secrets {
     fn from(pairs: BTreeMap<String, String>) -> Self {
-        Self(pairs)
+        Self(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
     }
 }
 
@@ -220,7 +220,7 @@ fn target(
     body: &mut Value,
     url: Option<String>,
     job_id: Option<String>,
-    secret: Option<String>,
+    secret: Option<Secret>,
     secrets: Option<Secrets>,
 ) -> Result<()> {
     if secrets.is_some() && job_id.is_none() {
