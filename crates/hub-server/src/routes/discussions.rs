@@ -73,7 +73,7 @@ async fn list(app: App, target: Target, query: Query) -> Result<Response> {
                 .take(PAGE)
                 .map(|d| discussion_json(repo, d))
                 .collect();
-            Ok(json!({ "discussions": shown, "count": all.len(), "start": start, "numClosedDiscussions": 0 }))
+            Ok(json!({ "discussions": shown, "count": all.len(), "start": start }))
         })
         .await?;
     Ok(axum::Json(reply).into_response())

@@ -194,17 +194,21 @@ impl FromRequestParts<App> for Target {
                     Some(given) => given.0.clone(),
                     None => parts.uri.to_string(),
                 };
-                // Written as it stands in addresses, the old id occurs once, near the start.
-                let location = given.replacen(&id.url_path(), &repo.id.url_path(), 1);
-                let location = if id.repo_type() == RepoType::Model {
-                    given.replacen(id.id(), repo.id.id(), 1)
-                } else {
-                    location
-                };
+                let location = moved_location(&given, &id, &repo.id).ok_or_else(|| caller.no_such_repo())?;
                 Err(Error::Moved { location })
             }
         }
     }
+}
+
+/// An address with the new id in the place of the old one, however the slash in it is written.
+fn moved_location(given: &str, old: &RepoId, new: &RepoId) -> Option<String> {
+    let encoded = |slash: &str| old.id().replace('/', slash);
+    ["/", "%2F", "%2f"].into_iter().map(encoded).find_map(|old| {
+        // A whole part of the path: `a/b` stands in `/ca/b` too.
+        let at = given.find(&format!("/{old}"))? + 1;
+        Some(format!("{}{}{}", &given[..at], new.id(), &given[at + old.len()..]))
+    })
 }
 
 impl Target {
@@ -461,6 +465,24 @@ mod tests {
         ] {
             assert_eq!(rewritten(given), None, "{given}");
         }
+    }
+
+    #[test]
+    fn a_moved_address_keeps_everything_else() {
+        let id = |text: &str| RepoId::model(text).unwrap();
+        for (given, expected) in [
+            ("/api/models/a/b", "/api/models/c/d"),
+            ("/api/models/a%2Fb/refs?x=a/b", "/api/models/c/d/refs?x=a/b"),
+            ("/a/b/resolve/main/a/b", "/c/d/resolve/main/a/b"),
+            ("/a/b.git/info/refs?service=x", "/c/d.git/info/refs?service=x"),
+        ] {
+            assert_eq!(
+                moved_location(given, &id("a/b"), &id("c/d")).as_deref(),
+                Some(expected),
+                "{given}"
+            );
+        }
+        assert_eq!(moved_location("/%61/b", &id("a/b"), &id("c/d")), None);
     }
 
     #[test]

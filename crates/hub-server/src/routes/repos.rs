@@ -271,7 +271,7 @@ async fn info(app: App, target: Target, params: Params, query: Query) -> Result<
             if security {
                 reply.insert(
                     "securityRepoStatus".to_owned(),
-                    json!({ "scansDone": true, "filesWithIssues": [] }),
+                    json!({ "scansDone": false, "filesWithIssues": [] }),
                 );
             }
             Ok(select(reply, wanted.as_deref()))

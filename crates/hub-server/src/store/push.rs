@@ -340,7 +340,8 @@ struct Quarantine {
 impl Quarantine {
     fn new(git_dir: &Path) -> Result<Self> {
         let dir = tempfile::Builder::new()
-            .prefix("incoming-")
+            // A name that `git prune` knows, should this process die.
+            .prefix("tmp_objdir-incoming-")
             .tempdir_in(git_dir.join("objects"))?;
         fs_err::create_dir_all(dir.path().join("pack"))?;
         Ok(Self {
