@@ -13,49 +13,63 @@
 /// it) stands in front of the type. A last field `..` keeps all unknown fields in `other`.
 macro_rules! reply {
     ($($(#[$meta:meta])* $name:ident { $($body:tt)* })+) => {
-        $($crate::model::reply! { @fields [$(#[$meta])*] $name [] $($body)* })+
+        $($crate::model::reply! { @fields [$(#[$meta])*] $name [] [] [] $($body)* })+
     };
 
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]) => {
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$(($wire:literal $($alias:literal)*))*]) => {
         $($meta)*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, PartialEq, serde::Serialize)]
         #[serde(rename_all = "camelCase")]
         #[non_exhaustive]
         pub struct $name { $($done)* }
+
+        const _: () = {
+            #[derive(serde::Deserialize)]
+            #[serde(rename_all = "camelCase")]
+            struct Wire { $($done)* }
+
+            impl<'de> serde::Deserialize<'de> for $name {
+                fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                    let wire = $crate::model::with_one_name_each(deserializer, &[$(($wire, &[$($alias),*])),*])?;
+                    let Wire { $($fields),* } = wire;
+                    Ok(Self { $($fields),* })
+                }
+            }
+        };
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] ..) => {
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*] ..) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
             /// All other fields, as the Hub sent them.
             #[serde(flatten)]
             pub other: serde_json::Map<String, serde_json::Value>,
-        ] }
+        ] [$($fields)* other] [$($names)*] }
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? : $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
             $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
             pub $field: $type,
-        ] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? ?: $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
             $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub $field: Option<$type>,
-        ] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? = $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
             $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
             #[serde(default, deserialize_with = "crate::model::null_is_default")]
             pub $field: $type,
-        ] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
     };
 }
 
@@ -131,6 +145,28 @@ macro_rules! open_enum {
 
 pub(crate) use {open_enum, reply};
 
+/// Reads a reply whose fields may come under several names, also under more than one of them at a time: the first that
+/// has a value counts.
+pub(crate) fn with_one_name_each<'de, D, T>(deserializer: D, names: &[(&str, &[&str])]) -> Result<T, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    if names.iter().all(|(_, others)| others.is_empty()) {
+        return T::deserialize(deserializer);
+    }
+    let mut members = <serde_json::Map<String, serde_json::Value> as serde::Deserialize>::deserialize(deserializer)?;
+    for (name, others) in names {
+        for other in *others {
+            let Some(value) = members.remove(*other) else { continue };
+            if members.get(*name).is_none_or(serde_json::Value::is_null) {
+                members.insert((*name).to_owned(), value);
+            }
+        }
+    }
+    serde_json::from_value(members.into()).map_err(serde::de::Error::custom)
+}
+
 /// Reads a field's value; null is the default.
 pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
@@ -189,6 +225,14 @@ mod tests {
         let bare: Sample = serde_json::from_str(r#"{"id":"a"}"#).unwrap();
         assert_eq!(nulls, bare);
         assert!(serde_json::from_str::<Sample>("{}").is_err());
+        // The Hub sends some facts twice.
+        for twice in [
+            r#"{"id":"a","library_name":"x","libraryName":"y"}"#,
+            r#"{"id":"a","library_name":null,"libraryName":"x"}"#,
+        ] {
+            let twice: Sample = serde_json::from_str(twice).unwrap();
+            assert_eq!((twice.library_name.as_deref(), twice.other.len()), (Some("x"), 0));
+        }
     }
 
     #[test]
