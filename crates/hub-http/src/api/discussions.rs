@@ -124,7 +124,7 @@ operation! {
     ) -> CreateDiscussion(CreateDiscussionArgs) => DiscussionDetails {
         /// What the repo holds, where the id does not say. By default a model.
         repo_type: RepoType,
-        /// The first comment, in Markdown. By default one sentence that names this library.
+        /// The first comment, in Markdown. By default the Python client's sentence.
         description: String,
         /// Opens a pull request, as a draft. By default a discussion.
         pull_request: bool,
@@ -140,7 +140,10 @@ impl CreateDiscussionArgs {
             Some(text) if !text.is_empty() => text.to_owned(),
             _ => {
                 let what = if pull_request { "Pull Request" } else { "Discussion" };
-                format!("{what} opened with the [hub-http](https://docs.rs/hub-http) Rust library")
+                // The Python client's words: what reads discussions knows this sentence.
+                format!(
+                    "{what} opened with the [huggingface_hub Python library](https://huggingface.co/docs/huggingface_hub)"
+                )
             }
         };
         #[derive(Deserialize)]
@@ -175,7 +178,7 @@ operation! {
     ) -> CreatePullRequest(CreatePullRequestArgs) => DiscussionDetails {
         /// What the repo holds, where the id does not say. By default a model.
         repo_type: RepoType,
-        /// The first comment, in Markdown. By default one sentence that names this library.
+        /// The first comment, in Markdown. By default the Python client's sentence.
         description: String,
     }
 }
