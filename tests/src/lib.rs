@@ -9,6 +9,7 @@ mod command;
 mod env;
 mod filter;
 mod hub;
+pub mod wire;
 
 pub use command::{Cmd, Output};
 pub use env::{Python, TestEnv, fixture};

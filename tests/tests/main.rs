@@ -9,6 +9,7 @@ mod git;
 mod harness;
 mod python;
 mod repos;
+mod wire;
 
 use std::path::Path;
 
