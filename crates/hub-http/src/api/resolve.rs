@@ -1,7 +1,9 @@
 //! One file by its path: its address, what is known of it, and its bytes.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use hub_types::resolve::{FileMetadata, XetFileData};
@@ -10,7 +12,11 @@ use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, XetHash}
 use crate::client::HfApi;
 use crate::error::{Error, Result, without_query};
 use crate::operation;
+use crate::page::Items;
+use crate::progress::ProgressHandle;
 use crate::request::{Request, Response};
+use crate::transfer::stream::{ByteReader, check_range};
+use crate::transfer::{FetchOptions, Fetched, FileSource};
 
 operation! {
     impl HfApi, Error;
@@ -105,6 +111,239 @@ impl FileExistsArgs {
             Err(Error::RepoNotFound(_) | Error::EntryNotFound(_) | Error::RevisionNotFound(_)) => Ok(false),
             Err(err) => Err(err),
         }
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Downloads a file to a path of the caller's, without the cache.
+    ///
+    /// The bytes are gathered in `<path>.incomplete`, checked as [`HfApi::fetch_to_file`] does, and then renamed, so that
+    /// `path` is never half a file; a file that was there is replaced. Folders above it are made. What an interrupted
+    /// call leaves is continued by the next one.
+    ///
+    /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`], [`Error::RevisionNotFound`], [`Error::RepoNotFound`]; [`Error::Integrity`] when what
+    /// arrives is not what was announced; [`Error::Io`].
+    pub fn download_to_path(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+        /// Where to put it.
+        path: PathBuf,
+    ) -> DownloadToPath(DownloadToPathArgs) => Fetched {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+        /// Whether the bytes are checked against their hash. By default as the client is set.
+        verify: bool,
+        /// The most connections to use. By default as the client is set.
+        max_connections: usize,
+    }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl DownloadToPathArgs {
+    async fn run(self, api: HfApi) -> Result<Fetched> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let source = FileSource::new(repo, self.revision.unwrap_or_default(), self.filename);
+        let target = self.path;
+        let (claim, target) = run_blocking(move || Ok((Claim::new(&target)?, target))).await?;
+        let options = FetchOptions {
+            verify: self.verify,
+            resume: claim.shared,
+            max_connections: self.max_connections,
+            progress: self.progress,
+        };
+        match api.fetch_to_file(&source, &claim.path, &options).await {
+            Ok(fetched) => {
+                run_blocking(move || fs_err::rename(&claim.path, &target)).await?;
+                Ok(fetched)
+            }
+            Err(err) => {
+                // What can be continued has a journal; an empty file is of no use to anybody.
+                let _ = run_blocking(move || claim.abandon()).await;
+                Err(err)
+            }
+        }
+    }
+}
+
+/// A partial file that this call alone writes.
+struct Claim {
+    path: PathBuf,
+    /// Whether it has the name that the next call looks for.
+    shared: bool,
+    /// Locked for as long as this lives.
+    file: fs_err::File,
+}
+
+impl Claim {
+    /// Opens `<target>.incomplete`, or one with a name of its own where another call has that.
+    fn new(target: &Path) -> std::io::Result<Self> {
+        if let Some(folder) = target.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+            fs_err::create_dir_all(folder)?;
+        }
+        let open = |suffix: String| -> std::io::Result<(PathBuf, fs_err::File)> {
+            let mut name = target.as_os_str().to_owned();
+            name.push(suffix);
+            let mut options = fs_err::OpenOptions::new();
+            let file = options.write(true).create(true).truncate(false).open(&name)?;
+            Ok((name.into(), file))
+        };
+        let (path, file) = open(".incomplete".to_owned())?;
+        if !matches!(file.file().try_lock(), Err(std::fs::TryLockError::WouldBlock)) {
+            return Ok(Self {
+                path,
+                shared: true,
+                file,
+            });
+        }
+        let (path, file) = open(format!(".{:08x}.incomplete", rand::random::<u32>()))?;
+        Ok(Self {
+            path,
+            shared: false,
+            file,
+        })
+    }
+
+    /// Removes the file if nothing of it can be continued.
+    fn abandon(self) -> std::io::Result<()> {
+        if self.file.metadata()?.len() == 0 || !self.shared {
+            crate::transfer::remove_partial(&self.path)?;
+        }
+        Ok(())
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => Ok(result?),
+        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
+        Err(_) => Err(Error::Aborted),
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Reads a file, or a part of it, as a stream of bytes in order.
+    ///
+    /// A connection that breaks is opened again where it stood. The size is checked, the hash is not: what has been
+    /// handed over cannot be taken back. A file that changes meanwhile is an error.
+    ///
+    /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`], [`Error::RevisionNotFound`], [`Error::RepoNotFound`], each with the first item;
+    /// [`Error::Integrity`] when the file ends early or changes.
+    pub fn download_stream(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+    ) -> DownloadStream(DownloadStreamArgs) => stream Bytes {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+        /// The first byte. By default 0; behind the file's end the stream is empty.
+        start: u64,
+        /// The byte behind the last one. By default the file's end, which is also where a later one is cut.
+        end: u64,
+    }
+}
+
+impl DownloadStreamArgs {
+    async fn run(self, api: HfApi) -> Result<Items<Bytes>> {
+        let start = self.start.unwrap_or(0);
+        check_range(start, self.end)?;
+        let repo = self.repo_id.typed(self.repo_type);
+        let source = FileSource::new(repo, self.revision.unwrap_or_default(), self.filename);
+        let reader = ByteReader::new(&api, source, start, self.end);
+        Ok(Items::unfold(reader, |mut reader| {
+            Box::pin(async move { Ok(reader.next().await?.map(|bytes| (vec![bytes], reader))) })
+        }))
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Reads the bytes from `start` up to, and without, `end`. Fewer come where the file ends before.
+    ///
+    /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}` with `Range`
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for an empty range; as for [`HfApi::download_stream`].
+    pub fn download_range(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+        /// The first byte.
+        start: u64,
+        /// The byte behind the last one.
+        end: u64,
+    ) -> DownloadRange(DownloadRangeArgs) => Bytes {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+    }
+}
+
+impl DownloadRangeArgs {
+    async fn run(self, api: HfApi) -> Result<Bytes> {
+        check_range(self.start, Some(self.end))?;
+        let repo = self.repo_id.typed(self.repo_type);
+        let source = FileSource::new(repo, self.revision.unwrap_or_default(), self.filename);
+        ByteReader::new(&api, source, self.start, Some(self.end))
+            .read_all()
+            .await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Reads a whole file into memory. For configurations and the like; larger ones are for
+    /// [`HfApi::download_stream`] or [`HfApi::download_to_path`].
+    ///
+    /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// # Errors
+    ///
+    /// As for [`HfApi::download_stream`].
+    pub fn download_bytes(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+    ) -> DownloadBytes(DownloadBytesArgs) => Bytes {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+    }
+}
+
+impl DownloadBytesArgs {
+    async fn run(self, api: HfApi) -> Result<Bytes> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let source = FileSource::new(repo, self.revision.unwrap_or_default(), self.filename);
+        ByteReader::new(&api, source, 0, None).read_all().await
     }
 }
 

@@ -166,7 +166,7 @@ impl Fetch {
         if !same_etag || source.size.is_some_and(|size| size != journal.size) {
             return Ok(());
         }
-        self.origin.expect(etag, journal.validator.clone());
+        self.origin.expect(etag, journal.validator.clone(), journal.size);
         let done = journal.done();
         self.resumed_from = done.covered();
         self.best = self.resumed_from;
@@ -234,13 +234,10 @@ impl Fetch {
         let Some(session) = self.session.clone() else {
             return self.fresh().await;
         };
-        let (next, total) = {
-            let mut plan = session.plan();
-            (plan.take(FIRST_PIECE, true), plan.total())
-        };
+        let next = session.plan().take(FIRST_PIECE, true);
         if let Some(segment) = next {
             let range = segment.start()..segment.end();
-            let opened = match self.origin.open(Some(range), total).await {
+            let opened = match self.origin.open(Some(range)).await {
                 Ok(opened) => opened,
                 Err(trouble) => {
                     session.plan().leave(&segment);
@@ -260,13 +257,13 @@ impl Fetch {
 
     /// A download that has nothing yet.
     async fn fresh(&mut self) -> Result<Fetched, Trouble> {
-        let size = self.origin.source.size;
+        let size = self.origin.known().size;
         if size == Some(0) {
             self.report_start(size);
             return self.small(Batch::new(0), 0).await;
         }
         let range = size.filter(|size| self.ranges && *size > WHOLE).map(|_| 0..FIRST_PIECE);
-        let opened = self.origin.open(range.clone(), size).await?;
+        let opened = self.origin.open(range.clone()).await?;
         if opened.body.whole {
             if range.is_some() {
                 self.ranges = false;
@@ -487,13 +484,10 @@ async fn lane(
                 if permit.is_some() && session.lanes.load(Ordering::Relaxed) > session.target.load(Ordering::Relaxed) {
                     return Ok(());
                 }
-                let (segment, total) = {
-                    let mut plan = session.plan();
-                    (plan.take(most, true), plan.total())
-                };
+                let segment = session.plan().take(most, true);
                 let Some(segment) = segment else { return Ok(()) };
                 let range = segment.start()..segment.end();
-                match session.origin.open(Some(range), total).await {
+                match session.origin.open(Some(range)).await {
                     Ok(opened) if opened.body.whole => {
                         session.plan().leave(&segment);
                         let problem = "all of the file where a range was asked for";

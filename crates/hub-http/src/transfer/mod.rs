@@ -18,6 +18,7 @@ mod origin;
 mod plan;
 pub(crate) mod preupload;
 pub(crate) mod source;
+pub(crate) mod stream;
 mod verify;
 mod write;
 
@@ -104,4 +105,10 @@ pub struct Fetched {
     pub commit_hash: Option<CommitHash>,
     /// The content's SHA-256, if it was computed.
     pub sha256: Option<Sha256>,
+}
+
+/// Removes a partial file and its journal. Blocks.
+pub(crate) fn remove_partial(partial: &std::path::Path) -> std::io::Result<()> {
+    journal::Journal::remove(partial)?;
+    fs_err::remove_file(partial)
 }

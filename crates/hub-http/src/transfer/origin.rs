@@ -61,6 +61,8 @@ pub(super) struct Known {
     pub(super) commit_hash: Option<CommitHash>,
     /// The store's own `ETag`.
     pub(super) validator: Option<String>,
+    /// The size that the Hub told, or the caller.
+    pub(super) size: Option<u64>,
     /// Where the bytes are: a signed address, as a rule.
     location: Option<String>,
 }
@@ -79,7 +81,9 @@ impl Origin {
             etag: source.etag.clone(),
             commit_hash: source.commit_hash.clone().or_else(|| source.revision.as_commit_hash()),
             validator: None,
-            location: first_location(&source),
+            size: source.size,
+            // A store does not tell the content's id: without one, the Hub is asked.
+            location: source.location.clone().filter(|_| source.etag.is_some()),
         };
         Self {
             api,
@@ -98,10 +102,11 @@ impl Origin {
     }
 
     /// Takes over what a journal says, as something to expect.
-    pub(super) fn expect(&self, etag: Option<Etag>, validator: Option<String>) {
+    pub(super) fn expect(&self, etag: Option<Etag>, validator: Option<String>, size: u64) {
         let mut known = self.lock();
         known.etag = known.etag.take().or(etag);
         known.validator = validator;
+        known.size = Some(size);
     }
 
     /// Forgets what was expected beyond what the caller expects.
@@ -109,7 +114,9 @@ impl Origin {
         let mut known = self.lock();
         known.etag = self.source.etag.clone();
         known.validator = None;
-        known.location = first_location(&self.source);
+        known.size = self.source.size;
+        // What is wrong may be the address, and only the Hub tells what there is to expect.
+        known.location = None;
     }
 
     /// The hash to check the content against, if it is to be checked and there is one.
@@ -132,7 +139,7 @@ impl Origin {
     }
 
     /// Asks for the file, or for a range of it. An address that is no longer valid is asked for anew, once.
-    pub(super) async fn open(&self, range: Option<Range<u64>>, total: Option<u64>) -> Result<Opened, Trouble> {
+    pub(super) async fn open(&self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
         let mut anew = false;
         loop {
             let location = self.lock().location.clone();
@@ -149,15 +156,15 @@ impl Origin {
                 .bulk()
                 .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             if let Some(range) = &range {
-                let value = match total {
-                    None if range.end == u64::MAX => format!("bytes={}-", range.start),
-                    _ => format!("bytes={}-{}", range.start, range.end - 1),
+                let value = match range.end {
+                    u64::MAX => format!("bytes={}-", range.start),
+                    end => format!("bytes={}-{}", range.start, end - 1),
                 };
                 let value = HeaderValue::from_str(&value).expect("digits and dashes");
                 request = request.header(RANGE, value);
             }
             match self.api.send(request).await {
-                Ok(response) => return self.check(response, range, total),
+                Ok(response) => return self.check(response, range),
                 Err(err) if location.is_some() && !anew && is_expired(&err) => {
                     tracing::debug!(path = %self.source.path, "the file's address has expired, asking for a new one");
                     let mut known = self.lock();
@@ -171,7 +178,7 @@ impl Origin {
         }
     }
 
-    fn check(&self, response: Response, range: Option<Range<u64>>, total: Option<u64>) -> Result<Opened, Trouble> {
+    fn check(&self, response: Response, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
         let status = response.status();
         let malformed = |problem: &str| Error::malformed(response.url(), problem);
         if !matches!(status, StatusCode::OK | StatusCode::PARTIAL_CONTENT) {
@@ -187,8 +194,8 @@ impl Origin {
             None => FileHeaders::default(),
         };
         self.learn(&facts, &response, encoding.is_some())?;
-        let size = total.or(facts.size);
-        if let (Some(expected), Some(received)) = (total, facts.size)
+        let size = self.known().size;
+        if let (Some(expected), Some(received)) = (size, facts.size)
             && expected != received
         {
             return Err(self.wrong_size(expected, received));
@@ -219,6 +226,7 @@ impl Origin {
                     "a part of the file where all of it was asked for",
                 )));
             }
+            self.lock().size = Some(size);
             return Ok(Opened {
                 total: Some(size),
                 ranges: range.is_some(),
@@ -275,6 +283,7 @@ impl Origin {
                 }
             }
         }
+        known.size = known.size.or(facts.size);
         if known.commit_hash.is_none() {
             known.commit_hash = facts.commit_hash.clone();
         }
@@ -297,11 +306,6 @@ impl Origin {
         }
         Ok(())
     }
-}
-
-/// Where to ask first. A store does not tell the content's id: without one, the Hub is asked.
-fn first_location(source: &FileSource) -> Option<String> {
-    source.location.clone().filter(|_| source.etag.is_some())
 }
 
 /// Whether two etags are surely of different contents: a content hash says nothing of an id of another kind.

@@ -1,0 +1,126 @@
+//! A file's bytes in order, handed over as they come.
+
+use bytes::Bytes;
+
+use super::FileSource;
+use super::body::Body;
+use super::origin::{Origin, Trouble};
+use crate::client::HfApi;
+use crate::error::{Error, Result};
+
+/// Reads from one offset to another, or to the file's end. A failure is met by asking again for what is missing.
+pub(crate) struct ByteReader {
+    origin: Origin,
+    position: u64,
+    end: u64,
+    total: Option<u64>,
+    body: Option<Body>,
+    /// What a reply holds in front of the position.
+    skip: u64,
+    failures: u32,
+    done: bool,
+}
+
+impl ByteReader {
+    /// Begins at `start` and ends before `end`, or where the file does.
+    pub(crate) fn new(api: &HfApi, source: FileSource, start: u64, end: Option<u64>) -> Self {
+        Self {
+            // What has been handed over cannot be taken back, so its hash is not what tells a changed file apart.
+            origin: Origin::new(api.clone(), source, false),
+            position: start,
+            end: end.unwrap_or(u64::MAX),
+            total: None,
+            body: None,
+            skip: 0,
+            failures: 0,
+            done: false,
+        }
+    }
+
+    /// The next bytes, `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<Bytes>> {
+        while !self.done && self.position < self.end {
+            match self.step().await {
+                Ok(Some(bytes)) => {
+                    self.failures = 0;
+                    return Ok(Some(bytes));
+                }
+                Ok(None) => {}
+                Err(Trouble::Again(err)) => {
+                    self.body = None;
+                    self.failures += 1;
+                    let Some(wait) = self.origin.api.shared.config.retry.wait_after(self.failures, &err) else {
+                        return Err(err);
+                    };
+                    tracing::warn!(path = %self.origin.source.path, error = %err, at = self.position, "the download was interrupted, going on");
+                    tokio::time::sleep(wait).await;
+                }
+                // Behind the last byte there is none.
+                Err(Trouble::Wrong(err)) if err.status() == Some(416) => self.done = true,
+                Err(Trouble::Wrong(err) | Trouble::NoRanges(err) | Trouble::Fatal(err)) => return Err(err),
+            }
+        }
+        Ok(None)
+    }
+
+    async fn step(&mut self) -> Result<Option<Bytes>, Trouble> {
+        let body = match &mut self.body {
+            Some(body) => body,
+            None => {
+                let all = self.position == 0 && self.end == u64::MAX;
+                let range = (!all).then_some(self.position..self.end);
+                let opened = self.origin.open(range).await?;
+                self.total = self.total.or(opened.total);
+                // A server that ignores ranges begins at the beginning.
+                self.skip = if opened.body.whole { self.position } else { 0 };
+                self.body.insert(opened.body)
+            }
+        };
+        let Some(mut bytes) = body.next().await? else {
+            let expected = self.total.map_or(self.position, |total| total.min(self.end));
+            if self.position >= expected {
+                self.done = true;
+            } else if self.skip > 0 || body.end != Some(self.position) {
+                return Err(Trouble::Again(
+                    self.origin
+                        .integrity(format!("{expected} bytes"), format!("{} bytes", self.position)),
+                ));
+            }
+            self.body = None;
+            return Ok(None);
+        };
+        let skipped = self.skip.min(bytes.len() as u64);
+        self.skip -= skipped;
+        let mut bytes = bytes.split_off(skipped as usize);
+        let room = self.end - self.position;
+        if bytes.len() as u64 > room {
+            bytes.truncate(room as usize);
+        }
+        self.position += bytes.len() as u64;
+        Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// Everything to the end.
+    pub(crate) async fn read_all(mut self) -> Result<Bytes> {
+        let Some(first) = self.next().await? else {
+            return Ok(Bytes::new());
+        };
+        let mut all: Option<Vec<u8>> = None;
+        while let Some(bytes) = self.next().await? {
+            all.get_or_insert_with(|| first.to_vec()).extend_from_slice(&bytes);
+        }
+        Ok(all.map_or(first, Bytes::from))
+    }
+}
+
+/// Checks a half-open range.
+pub(crate) fn check_range(start: u64, end: Option<u64>) -> Result<()> {
+    match end {
+        Some(end) if start >= end => Err(Error::from(hub_types::ValidationError::new(
+            "byte range",
+            format!("{start}..{end}"),
+            "must end behind its start",
+        ))),
+        _ => Ok(()),
+    }
+}
