@@ -274,7 +274,7 @@ fn bin_name(args: &[OsString]) -> String {
 #[derive(Debug)]
 pub(crate) struct Stop {
     error: clap::Error,
-    report: Option<Report>,
+    report: Option<Box<Report>>,
 }
 
 impl Stop {
@@ -283,7 +283,7 @@ impl Stop {
             error.kind(),
             ErrorKind::DisplayHelp | ErrorKind::DisplayVersion | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         );
-        let report = is_usage.then(|| usage_report(&error, parser));
+        let report = is_usage.then(|| Box::new(usage_report(&error, parser)));
         Self { error, report }
     }
 
@@ -386,7 +386,7 @@ mod tests {
     }
 
     #[track_caller]
-    fn mistake(args: &[&str]) -> Report {
+    fn mistake(args: &[&str]) -> Box<Report> {
         parsed(args).unwrap_err().report.expect("a usage error")
     }
 

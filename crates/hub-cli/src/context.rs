@@ -127,11 +127,6 @@ impl Context {
             local.stop();
         }
     }
-
-    /// An error with what can still be found out about it.
-    pub(crate) fn explain(&self, err: anyhow::Error) -> anyhow::Error {
-        err
-    }
 }
 
 /// The user's or the system's wish that this process ends.

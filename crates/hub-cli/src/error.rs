@@ -191,7 +191,7 @@ impl Report {
 }
 
 /// The error of the client that this is or holds. A transparent error stands for what it holds.
-fn http_of<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a hub_http::Error> {
+pub(crate) fn http_of<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a hub_http::Error> {
     match err.downcast_ref::<hub_cache::Error>() {
         Some(err) => err.http(),
         None => err.downcast_ref(),
@@ -231,7 +231,6 @@ fn class_of_cache(err: &hub_cache::Error) -> Option<Class> {
     Some(match err {
         E::Invalid(_) | E::UnknownRevision { .. } => Class::Usage,
         E::Io(_) | E::NotACache { .. } | E::LeavesFolder { .. } | E::NoSpace { .. } => Class::Local,
-        E::Mismatch { .. } => Class::Integrity,
         E::NotCached { reason, .. } | E::IncompleteSnapshot { reason, .. } | E::CannotForce { reason, .. } => {
             match (reason, err.http()) {
                 (NotFetched::Offline, _) => Class::Offline,

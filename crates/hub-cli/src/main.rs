@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod context;
 mod error;
+mod explain;
 mod local;
 mod logging;
 mod old_names;
@@ -44,11 +45,11 @@ fn main() -> ExitCode {
     }
     logging::start(&settings);
     let context = Context::new(settings, out);
-    let result = command.run(&context);
+    let result = command.run(&context).map_err(|err| explain::explain(&context, err));
     context.close();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(err) => fail(&context.out, &context.explain(err)),
+        Err(err) => fail(&context.out, &err),
     }
 }
 

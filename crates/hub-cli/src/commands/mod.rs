@@ -3,9 +3,11 @@
 mod auth;
 mod cache;
 mod completion;
+mod download;
 mod env;
 mod repos;
 mod serve;
+mod upload;
 mod version;
 
 use crate::context::Context;
@@ -50,6 +52,8 @@ macro_rules! group {
 use group;
 
 commands! {
+    Download => download::Args,
+    Upload => upload::Args,
     Auth => auth::Args,
     Cache => cache::Args,
     Repos => repos::Args,

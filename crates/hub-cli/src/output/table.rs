@@ -34,7 +34,7 @@ impl<'a> Table<'a> {
     }
 
     /// Leaves the columns' names as they are, which people otherwise see in capitals.
-    pub(crate) fn as_named(mut self) -> Self {
+    pub(crate) fn with_names(mut self) -> Self {
         self.as_named = true;
         self
     }

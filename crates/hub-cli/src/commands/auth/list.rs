@@ -51,7 +51,7 @@ impl Args {
                 None => "No access tokens found.",
             });
         } else {
-            out.table(Table::new(rows).as_named().id("name"))?;
+            out.table(Table::new(rows).with_names().id("name"))?;
         }
         if let Some((variable, _)) = from_environment {
             out.warning(&format!(

@@ -3,6 +3,7 @@
 mod list;
 mod prune;
 mod rm;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -24,6 +25,7 @@ commands! {
     List => list::Args,
     Rm => rm::Args,
     Prune => prune::Args,
+    Verify => verify::Args,
 }
 
 crate::cli::switch!(

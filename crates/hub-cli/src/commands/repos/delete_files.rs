@@ -1,6 +1,6 @@
 //! `hub repos delete-files`
 
-use crate::cli::switch;
+use super::CreatePr;
 use crate::context::Context;
 use crate::output::row;
 use crate::repo_args::{RevisionArg, TypeArg};
@@ -26,8 +26,6 @@ pub(crate) struct Args {
     #[command(flatten)]
     create_pr: CreatePr,
 }
-
-switch!(CreatePr, "create-pr", "no-create-pr", "Open a pull request in place of a commit");
 
 impl Args {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {

@@ -3,6 +3,7 @@
 mod branch;
 mod create;
 mod delete;
+mod delete_files;
 mod duplicate;
 mod list;
 #[path = "move.rs"]
@@ -26,8 +27,15 @@ commands! {
     Delete => delete::Args,
     Move => move_::Args,
     Settings => settings::Args,
+    DeleteFiles => delete_files::Args,
     Branch => branch::Args,
     Tag => tag::Args,
 }
 
+crate::cli::switch!(
+    CreatePr,
+    "create-pr",
+    "no-create-pr",
+    "Open a pull request in place of a commit"
+);
 crate::cli::switch!(ExistOk, "exist-ok", "no-exist-ok", "Do not fail if it exists already");
