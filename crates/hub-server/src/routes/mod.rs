@@ -17,6 +17,7 @@ mod discussions;
 mod files;
 mod git_http;
 mod lfs;
+mod refs;
 mod repos;
 mod resolve;
 mod search;
@@ -51,6 +52,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(search::router())
         .merge(files::router())
         .merge(commits::router())
+        .merge(refs::router())
         .merge(discussions::router())
         .merge(resolve::router())
         .merge(lfs::router())

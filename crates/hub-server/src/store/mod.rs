@@ -6,6 +6,7 @@ pub(crate) mod blobs;
 pub(crate) mod card;
 pub(crate) mod db;
 pub(crate) mod discussions;
+pub(crate) mod draft;
 pub(crate) mod edit;
 pub(crate) mod git;
 pub(crate) mod lfs;
