@@ -77,7 +77,9 @@ impl Partial {
 
 impl Drop for Partial {
     fn drop(&mut self) {
-        if !journal(&self.path).exists() {
+        // The engine notes what a cancelled transfer had a moment later, so only an empty file is sure to be worth
+        // nothing. One that has bytes and never gets a journal is removed by whoever claims it next.
+        if self.taken() == 0 && !journal(&self.path).exists() {
             let _ = fs::remove_file(&self.path);
         }
     }

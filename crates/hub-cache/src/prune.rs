@@ -359,6 +359,9 @@ impl DeletionPlan {
         for left in &self.partials {
             if is_dead(left, Duration::ZERO) && passed_over(disk::remove_if_there(&left.path))? {
                 done.partials += 1;
+                let mut journal = left.path.clone().into_os_string();
+                journal.push(".journal");
+                passed_over(disk::remove_if_there(Path::new(&journal)))?;
             }
         }
         for left in &self.leftovers {
@@ -649,11 +652,13 @@ mod tests {
         for name in names {
             fs::write(repo.join("blobs").join(name), "123").unwrap();
         }
+        let journal = repo.join("blobs").join(format!("{}.journal", names[0]));
+        fs::write(&journal, "{}").unwrap();
         let now = PruneOptions {
             min_age: Duration::ZERO,
         };
         let report = scan(dir.path()).unwrap();
-        assert_eq!(report.partials.len(), 3);
+        assert_eq!((report.partials.len(), report.leftovers.len()), (3, 0));
         assert!(
             DeletionPlan::prune(&report, &PruneOptions::default())
                 .partials
@@ -667,5 +672,6 @@ mod tests {
         drop((ours, pythons));
         let plan = DeletionPlan::prune(&report, &now);
         assert_eq!(plan.execute().unwrap().partials, 3);
+        assert!(!journal.exists());
     }
 }

@@ -610,7 +610,7 @@ fn list_leftovers(blobs: &Path, found: &mut Found) {
         let name = name.to_string_lossy();
         if name.ends_with(".incomplete") {
             found.partials.extend(leftover(&entry.path()));
-        } else if is_temporary(&name) {
+        } else if is_temporary(&name) && !has_partial(&entry.path()) {
             found.leftovers.extend(leftover(&entry.path()));
         }
     }
@@ -629,7 +629,12 @@ fn is_temporary(name: &str) -> bool {
     let probe = name
         .strip_prefix("tmp_")
         .is_some_and(|uuid| uuid.len() == 36 && uuid.matches('-').count() == 4);
-    ours || probe || name.ends_with(".incomplete.journal")
+    ours || probe || name.ends_with(".incomplete.journal") || name.ends_with(".incomplete.journal.new")
+}
+
+/// Whether this is the journal of a partial file that is there: it goes with that.
+fn has_partial(journal: &Path) -> bool {
+    journal.extension().is_some_and(|extension| extension == "journal") && journal.with_extension("").exists()
 }
 
 fn leftover(path: &Path) -> Option<Leftover> {
