@@ -166,3 +166,33 @@ pub(crate) async fn common_headers(request: Request, next: Next) -> Response {
     );
     response
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use axum::routing::get;
+    use http_body_util::BodyExt as _;
+    use hyper::service::Service as _;
+    use hyper_util::service::TowerToHyperService;
+
+    use super::*;
+
+    async fn broken() -> &'static str {
+        panic!("as this test wants it")
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_an_internal_error_that_tells_nothing() {
+        let router = Router::new()
+            .route("/", get(broken))
+            .layer(middleware::from_fn(common_headers));
+        let request = Request::new(Body::empty());
+        let reply = TowerToHyperService::new(router).call(request).await.unwrap();
+        assert_eq!(reply.status(), 500);
+        assert!(reply.headers().contains_key("x-request-id"));
+        let body = reply.into_body().collect().await.unwrap().to_bytes();
+        let body = String::from_utf8(body.to_vec()).unwrap();
+        assert!(body.starts_with("{\"error\":\"Internal Error"), "{body}");
+        assert!(!body.contains("wants it"));
+    }
+}
