@@ -57,6 +57,7 @@ pub mod lfs;
 pub mod papers;
 pub mod repos;
 pub mod resolve;
+pub mod safetensors;
 pub mod search;
 pub mod spaces;
 pub mod users;

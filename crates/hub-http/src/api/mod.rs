@@ -25,6 +25,7 @@ pub mod jobs;
 pub mod papers;
 pub mod repos;
 pub mod resolve;
+pub mod safetensors;
 pub mod search;
 pub mod spaces;
 pub mod upload;
