@@ -19,7 +19,9 @@ pub struct TensorInfo {
 impl TensorInfo {
     /// How many numbers it has; 1 for a scalar.
     pub fn parameter_count(&self) -> u64 {
-        self.shape.iter().fold(1, |count, dimension| count.saturating_mul(*dimension))
+        self.shape
+            .iter()
+            .fold(1, |count, dimension| count.saturating_mul(*dimension))
     }
 }
 
@@ -49,14 +51,20 @@ impl SafetensorsFileMetadata {
         let mut tensors = BTreeMap::new();
         for (name, value) in object {
             if name == "__metadata__" {
-                metadata = serde_json::from_value(value).map_err(|err| format!("'__metadata__' is no map of text: {err}"))?;
+                metadata =
+                    serde_json::from_value(value).map_err(|err| format!("'__metadata__' is no map of text: {err}"))?;
             } else {
-                let tensor = serde_json::from_value(value).map_err(|err| format!("tensor '{name}' is incomplete: {err}"))?;
+                let tensor =
+                    serde_json::from_value(value).map_err(|err| format!("tensor '{name}' is incomplete: {err}"))?;
                 tensors.insert(name, tensor);
             }
         }
         let parameter_count = count(tensors.values());
-        Ok(Self { metadata, tensors, parameter_count })
+        Ok(Self {
+            metadata,
+            tensors,
+            parameter_count,
+        })
     }
 }
 
@@ -85,7 +93,13 @@ impl SafetensorsRepoMetadata {
         files_metadata: BTreeMap<String, SafetensorsFileMetadata>,
     ) -> Self {
         let parameter_count = count(files_metadata.values().flat_map(|file| file.tensors.values()));
-        Self { metadata, sharded, weight_map, files_metadata, parameter_count }
+        Self {
+            metadata,
+            sharded,
+            weight_map,
+            files_metadata,
+            parameter_count,
+        }
     }
 }
 
@@ -110,8 +124,16 @@ mod tests {
         assert_eq!(file.parameter_count, BTreeMap::from([("F32".to_owned(), 7)]));
         assert_eq!(file.metadata["format"], "pt");
         assert!(SafetensorsFileMetadata::parse(b"[]").is_err());
-        assert!(SafetensorsFileMetadata::parse(br#"{"w":{"dtype":"F32"}}"#).unwrap_err().contains("'w'"));
-        let huge = TensorInfo { dtype: "F8".into(), shape: vec![u64::MAX, 2], data_offsets: (0, 0) };
+        assert!(
+            SafetensorsFileMetadata::parse(br#"{"w":{"dtype":"F32"}}"#)
+                .unwrap_err()
+                .contains("'w'")
+        );
+        let huge = TensorInfo {
+            dtype: "F8".into(),
+            shape: vec![u64::MAX, 2],
+            data_offsets: (0, 0),
+        };
         assert_eq!(huge.parameter_count(), u64::MAX);
     }
 }

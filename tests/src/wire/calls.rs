@@ -147,6 +147,7 @@ fn table() -> Vec<Call> {
         jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob;
         papers: ListPapers, GetPaperInfo, ReadPaper, ListDailyPapers;
         repos: CreateRepo, DeleteRepo, MoveRepo, UpdateRepoSettings, DuplicateRepo, GetRepoInfo, GetModelInfo, GetDatasetInfo, GetSpaceInfo, GetKernelInfo, RepoExists, RevisionExists, ResolveRevision, GetFullRepoName;
+        safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
         search: SearchSpaces, GetModelTags, GetDatasetTags;
         spaces: RestartSpace, RequestSpaceHardware, SetSpaceSleepTime, WaitForSpace, GetSpaceSecrets, AddSpaceSecret, DeleteSpaceSecret, GetSpaceVariables, AddSpaceVariable, DeleteSpaceVariable, SetSpaceVolumes, DeleteSpaceVolumes, ListSpacesHardware, ListSpaceTemplates, GetZeroGpuQuota, GetSpaceRuntime, PauseSpace, EnableSpaceDevMode, DisableSpaceDevMode;
         users: GetUserOverview, GetOrganizationOverview, ListLikedRepos, Unlike;

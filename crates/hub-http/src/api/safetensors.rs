@@ -80,15 +80,21 @@ impl GetSafetensorsMetadataArgs {
         let repo = self.repo_id.typed(self.repo_type);
         let revision = self.revision.unwrap_or_default();
         let single = RepoPath::try_from(SINGLE)?;
-        match read_header(&api, &repo, &revision, &single).await {
-            Ok(file) => {
-                let weight_map = file.tensors.keys().map(|name| (name.clone(), SINGLE.to_owned())).collect();
-                let files = BTreeMap::from([(SINGLE.to_owned(), file)]);
-                Ok(SafetensorsRepoMetadata::new(None, false, weight_map, files))
-            }
-            Err(Error::EntryNotFound(_)) => sharded(&api, &repo, &revision).await,
-            Err(err) => Err(err),
+        if !api
+            .file_exists(repo.clone(), single.clone())
+            .revision(revision.clone())
+            .await?
+        {
+            return sharded(&api, &repo, &revision).await;
         }
+        let file = read_header(&api, &repo, &revision, &single).await?;
+        let weight_map = file
+            .tensors
+            .keys()
+            .map(|name| (name.clone(), SINGLE.to_owned()))
+            .collect();
+        let files = BTreeMap::from([(SINGLE.to_owned(), file)]);
+        Ok(SafetensorsRepoMetadata::new(None, false, weight_map, files))
     }
 }
 
@@ -99,7 +105,10 @@ async fn sharded(api: &HfApi, repo: &RepoId, revision: &Revision) -> Result<Safe
         weight_map: BTreeMap<String, String>,
     }
     let index = RepoPath::try_from(INDEX)?;
-    let bytes = api.download_bytes(repo.clone(), index.clone()).revision(revision.clone()).await?;
+    let bytes = api
+        .download_bytes(repo.clone(), index.clone())
+        .revision(revision.clone())
+        .await?;
     let index: Index = crate::request::parse_json(&api.hf_hub_url(repo, &index, revision), &bytes)?;
     let names: BTreeSet<&String> = index.weight_map.values().collect();
     let mut reads = Vec::new();
@@ -108,8 +117,16 @@ async fn sharded(api: &HfApi, repo: &RepoId, revision: &Revision) -> Result<Safe
         let read = async move { Ok::<_, Error>((name.clone(), read_header(api, repo, revision, &path).await?)) };
         reads.push(read.boxed());
     }
-    let files = futures_util::stream::iter(reads).buffer_unordered(FILES_AT_ONCE).try_collect().await?;
-    Ok(SafetensorsRepoMetadata::new(index.metadata, true, index.weight_map, files))
+    let files = futures_util::stream::iter(reads)
+        .buffer_unordered(FILES_AT_ONCE)
+        .try_collect()
+        .await?;
+    Ok(SafetensorsRepoMetadata::new(
+        index.metadata,
+        true,
+        index.weight_map,
+        files,
+    ))
 }
 
 operation! {
@@ -172,16 +189,27 @@ async fn read_header(
     path: &RepoPath,
 ) -> Result<SafetensorsFileMetadata> {
     let malformed = |problem: String| {
-        Error::malformed(&api.hf_hub_url(repo, path, revision), format!("no safetensors file: {problem}"))
+        Error::malformed(
+            &api.hf_hub_url(repo, path, revision),
+            format!("no safetensors file: {problem}"),
+        )
     };
-    let range = |start, end| api.download_range(repo.clone(), path.clone(), start, end).revision(revision.clone());
+    let range = |start, end| {
+        api.download_range(repo.clone(), path.clone(), start, end)
+            .revision(revision.clone())
+    };
     let first = range(0, FIRST_BYTES).await?;
     let Some((length, rest)) = first.split_first_chunk::<8>() else {
-        return Err(malformed(format!("it has {} bytes, and the header's length takes 8", first.len())));
+        return Err(malformed(format!(
+            "it has {} bytes, and the header's length takes 8",
+            first.len()
+        )));
     };
     let length = u64::from_le_bytes(*length);
     if length > LONGEST_HEADER {
-        return Err(malformed(format!("its header would have {length} bytes, more than {LONGEST_HEADER}")));
+        return Err(malformed(format!(
+            "its header would have {length} bytes, more than {LONGEST_HEADER}"
+        )));
     }
     // Within the limit above, so within a usize.
     let wanted = length as usize;
@@ -192,7 +220,12 @@ async fn read_header(
         second = range(8, length + 8).await?;
         match second.get(..wanted) {
             Some(header) => header,
-            None => return Err(malformed(format!("it ends after {} of {length} bytes of header", second.len()))),
+            None => {
+                return Err(malformed(format!(
+                    "it ends after {} of {length} bytes of header",
+                    second.len()
+                )));
+            }
         }
     };
     SafetensorsFileMetadata::parse(header).map_err(malformed)
