@@ -588,7 +588,7 @@ fn is_hex8(text: &str) -> bool {
     text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A folder that tried whether links work: `tmpXXXXXXXX` with the probe's files and nothing else.
+/// A folder that tried whether links work: `tmp` and eight letters, with the probe's files and nothing else.
 fn is_probe(dir: &Path) -> bool {
     let name = dir.file_name().unwrap_or_default().to_string_lossy();
     name.len() == 11
