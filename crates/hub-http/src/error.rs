@@ -257,6 +257,26 @@ impl Error {
         }
     }
 
+    /// The reply, to add what this client knows to it.
+    pub(crate) fn reply_mut(&mut self) -> Option<&mut Reply> {
+        match self {
+            Self::RepoNotFound(reply)
+            | Self::GatedRepo(reply)
+            | Self::DisabledRepo(reply)
+            | Self::RevisionNotFound(reply)
+            | Self::EntryNotFound(reply)
+            | Self::BucketNotFound(reply)
+            | Self::JobNotFound(reply)
+            | Self::BadRequest(reply)
+            | Self::Unauthorized(reply)
+            | Self::Forbidden(reply)
+            | Self::Conflict(reply)
+            | Self::RateLimited(reply)
+            | Self::Http(reply) => Some(reply),
+            _ => None,
+        }
+    }
+
     /// The HTTP status, when there was a reply.
     pub fn status(&self) -> Option<u16> {
         self.reply().map(|reply| reply.status)

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// Names one file of a transfer in the calls of a [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -102,6 +103,7 @@ impl ProgressHandle {
         FileProgress {
             progress: self.0.clone(),
             id,
+            ended: AtomicBool::new(false),
         }
     }
 }
@@ -124,45 +126,55 @@ hub_types::argument!(ProgressHandle: from Arc<dyn Progress>);
 pub struct FileProgress {
     progress: Option<Arc<dyn Progress>>,
     id: ProgressId,
+    ended: AtomicBool,
 }
 
 impl FileProgress {
     /// `bytes` more are done.
     pub fn advance(&self, bytes: u64) {
-        if let Some(progress) = &self.progress {
+        if let Some(progress) = self.running() {
             progress.advanced(self.id, bytes);
         }
     }
 
     /// It starts again from `bytes`.
     pub fn restart(&self, bytes: u64) {
-        if let Some(progress) = &self.progress {
+        if let Some(progress) = self.running() {
             progress.restarted(self.id, bytes);
         }
     }
 
     /// `bytes` that were reported are to be done again.
     pub fn take_back(&self, bytes: u64) {
-        if let Some(progress) = &self.progress
-            && bytes > 0
+        if bytes > 0
+            && let Some(progress) = self.running()
         {
             progress.taken_back(self.id, bytes);
         }
     }
 
     /// It is through.
-    pub fn finish(mut self, outcome: Outcome) {
-        if let Some(progress) = self.progress.take() {
+    pub fn finish(self, outcome: Outcome) {
+        self.end(outcome);
+    }
+
+    /// It is through, also where a connection still holds on to it; only the first end counts.
+    pub(crate) fn end(&self, outcome: Outcome) {
+        if let Some(progress) = &self.progress
+            && !self.ended.swap(true, Ordering::Relaxed)
+        {
             progress.finished(self.id, outcome);
         }
+    }
+
+    fn running(&self) -> Option<&dyn Progress> {
+        self.progress.as_deref().filter(|_| !self.ended.load(Ordering::Relaxed))
     }
 }
 
 impl Drop for FileProgress {
     fn drop(&mut self) {
-        if let Some(progress) = self.progress.take() {
-            progress.finished(self.id, Outcome::Failed);
-        }
+        self.end(Outcome::Failed);
     }
 }
 

@@ -485,7 +485,7 @@ impl HfApi {
                 Some(Body::Bytes(bytes)) => builder = builder.body(bytes.clone()),
                 Some(Body::Stream { length, open, .. }) => {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
-                    builder = builder.body(open().await?);
+                    builder = builder.body(open().await.map_err(own)?);
                 }
             }
             builder = builder.headers(headers);
@@ -648,8 +648,36 @@ fn redirect_target(response: &Response, url: &Url) -> Result<Option<Url>> {
     }
 }
 
-/// What reqwest says, with an address that shows no query.
+/// An error of ours that went through a reader.
+fn own(err: std::io::Error) -> Error {
+    err.downcast::<Error>().unwrap_or_else(Error::Io)
+}
+
+/// What reqwest says, with an address that shows no query. Where a body could not be read to its end, that is told: the
+/// connection is not to blame.
 fn transport(url: &str, err: reqwest::Error) -> Error {
+    let mut cause = std::error::Error::source(&err);
+    while let Some(below) = cause {
+        let ours = match below.downcast_ref::<std::io::Error>() {
+            Some(io) => io.get_ref().and_then(|inner| inner.downcast_ref::<Error>()),
+            None => below.downcast_ref::<Error>(),
+        };
+        match ours {
+            Some(Error::Integrity {
+                path,
+                expected,
+                received,
+            }) => {
+                return Error::Integrity {
+                    path: path.clone(),
+                    expected: expected.clone(),
+                    received: received.clone(),
+                };
+            }
+            Some(Error::Io(io)) => return Error::Io(std::io::Error::new(io.kind(), io.to_string())),
+            _ => cause = below.source(),
+        }
+    }
     let url = without_query(url);
     let err = err.without_url();
     if err.is_timeout() {

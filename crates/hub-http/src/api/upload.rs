@@ -14,13 +14,13 @@ use serde_json::{Value, json};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
-use crate::progress::{Phase, ProgressHandle};
+use crate::progress::{Outcome, Phase, ProgressHandle};
 use crate::request::Request;
 use crate::transfer::UploadSource;
 use crate::transfer::commit::{Change, Commit};
 use crate::transfer::folder::{self, FolderUpload};
-use crate::transfer::preupload::{Addition, Target, blocking};
-use crate::transfer::source::Opened;
+use crate::transfer::preupload::{Addition, Target, stored};
+use crate::transfer::source::{Opened, blocking};
 
 /// How many large files are sent at once, where the caller does not say.
 const UPLOADS_AT_ONCE: u64 = 5;
@@ -228,8 +228,8 @@ impl CreateCommitArgs {
             progress: self.progress.clone(),
         };
         target.prepare(&mut additions).await?;
-        let copies = Copies::resolve(&api, &repo, &revision, &plan.copies).await?;
-        let changes = plan.changes(&additions, copies).await?;
+        let copies = Copies::resolve(&api, &repo, &revision, &plan).await?;
+        let changes = plan.changes(&additions, copies, &self.progress).await?;
         let any_ignored = additions.iter().any(|file| file.ignored);
         let commit = Commit {
             repo,
@@ -247,7 +247,7 @@ impl CreateCommitArgs {
         }
         self.progress
             .phase(Phase::Committing, Some(commit.changes.len() as u64), None);
-        commit.send(&api, false).await
+        commit.send(&api, false, &self.progress).await
     }
 }
 
@@ -289,27 +289,41 @@ async fn gitignore_among(additions: &[Addition]) -> Result<Option<String>> {
 
 /// Has the Hub look at a card's metadata before anything is uploaded.
 async fn validate_card(api: &HfApi, repo: &RepoId, card: &Arc<Opened>) -> Result<()> {
-    #[derive(Deserialize, Default)]
-    struct Report {
-        #[serde(default)]
-        warnings: Vec<Remark>,
-    }
-    #[derive(Deserialize)]
-    struct Remark {
-        message: String,
-    }
     let opened = card.clone();
     let Some(content) = blocking(move || opened.text()).await? else {
         return Err(ValidationError::new("README.md", "", "must be UTF-8 text").into());
     };
     let body = json!({ "content": content, "repoType": repo.repo_type() });
-    let (_, bytes) = api.send_whole(Request::post("/api/validate-yaml").json(&body)).await?;
-    // The Hub answers with JSON also when all is well; what else it may say changes nothing.
-    let report: Report = serde_json::from_slice(&bytes).unwrap_or_default();
-    for warning in report.warnings {
-        tracing::warn!("README.md: {}", warning.message);
+    match api.send_whole(Request::post("/api/validate-yaml").json(&body)).await {
+        Ok((_, bytes)) => {
+            // The Hub answers with JSON also when all is well; what else it may say changes nothing.
+            warn_of(&serde_json::from_slice(&bytes).unwrap_or_default());
+            Ok(())
+        }
+        Err(Error::BadRequest(mut reply)) => {
+            let body = reply.body.take().unwrap_or_default();
+            warn_of(&body);
+            let errors = remarks(&body, "errors");
+            reply.note = Some(match errors.is_empty() {
+                true => "invalid metadata in README.md".to_owned(),
+                false => format!("invalid metadata in README.md: {}", errors.join("; ")),
+            });
+            Err(Error::BadRequest(reply))
+        }
+        Err(err) => Err(err),
     }
-    Ok(())
+}
+
+/// The messages that the Hub has on a card.
+fn remarks<'a>(report: &'a Value, kind: &str) -> Vec<&'a str> {
+    let remarks = report[kind].as_array().into_iter().flatten();
+    remarks.filter_map(|remark| remark["message"].as_str()).collect()
+}
+
+fn warn_of(report: &Value) {
+    for message in remarks(report, "warnings") {
+        tracing::warn!("README.md: {message}");
+    }
 }
 
 /// The operations of a commit, checked and sorted by kind, in the caller's order.
@@ -405,13 +419,25 @@ impl Plan {
     }
 
     /// What is left to write, in the caller's order.
-    async fn changes(&self, additions: &[Addition], mut copies: Vec<Option<Change>>) -> Result<Vec<Change>> {
+    async fn changes(
+        &self,
+        additions: &[Addition],
+        mut copies: Vec<Option<Change>>,
+        progress: &ProgressHandle,
+    ) -> Result<Vec<Change>> {
+        let stored = stored(additions).await?;
         let mut changes = Vec::new();
         for step in &self.order {
             match step {
                 Step::Add(at) => {
                     let file = &additions[*at];
-                    if file.ignored || (!self.deletes(&file.path) && file.is_stored().await?) {
+                    if stored[*at] && !self.deletes(&file.path) {
+                        if file.mode != UploadMode::Lfs {
+                            // Large files are reported where they are uploaded.
+                            progress
+                                .start(file.path.as_str(), Some(file.opened.size))
+                                .end(Outcome::Skipped);
+                        }
                         continue;
                     }
                     changes.extend(Change::adding(file));
@@ -432,7 +458,8 @@ struct Copies;
 
 impl Copies {
     /// The change that each copy is; `None` for one whose destination holds the same already.
-    async fn resolve(api: &HfApi, repo: &RepoId, revision: &Revision, copies: &[Copy]) -> Result<Vec<Option<Change>>> {
+    async fn resolve(api: &HfApi, repo: &RepoId, revision: &Revision, plan: &Plan) -> Result<Vec<Option<Change>>> {
+        let copies = &plan.copies;
         if copies.is_empty() {
             return Ok(Vec::new());
         }
@@ -458,9 +485,10 @@ impl Copies {
                 let what = format!("{} at {} of {}", copy.from, source.1, source.0.described());
                 return Err(ValidationError::new("file to copy", what, "must be a file that exists").into());
             };
-            let same = stored
-                .get(copy.to.as_str())
-                .is_some_and(|there| there.oid.is_some() && there.oid == file.oid);
+            let same = !plan.deletes(&copy.to)
+                && stored
+                    .get(copy.to.as_str())
+                    .is_some_and(|there| there.oid.is_some() && there.oid == file.oid);
             changes.push(if same {
                 None
             } else if let Some(lfs) = &file.lfs {
@@ -637,9 +665,10 @@ operation! {
 
     /// Uploads a folder: every file below it, except for `.git` and the client's own `.cache/huggingface`.
     ///
-    /// A folder of up to 250 files is one commit. A larger one goes up in several, the next being prepared while one is
-    /// made; their size adapts to how long the Hub takes. Uploading it again sends what is missing and nothing else, so
-    /// after a failure just repeat the call. A link to a file counts as that file.
+    /// A folder of up to 250 files, with up to 100 MiB of them in git itself, is one commit. A larger one goes up in
+    /// several, the next being prepared while one is made; their size adapts to how long the Hub takes. Uploading it again
+    /// sends what is missing and nothing else, so after a failure just repeat the call. A link to a file counts as that
+    /// file. A pull request is opened once there is something to commit, as a draft, and holds all commits.
     ///
     /// Endpoints: as for [`HfApi::create_commit`].
     ///
@@ -868,11 +897,12 @@ impl DeleteFolderArgs {
 operation! {
     impl HfApi, Error;
 
-    /// Deletes the files that match any of some patterns, in one commit. `.gitattributes` stays.
+    /// Deletes the files that match any of some patterns, in one commit. `.gitattributes` stays. Where no file matches, no
+    /// commit is made and the head is given.
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when no file matches; as for [`HfApi::create_commit`].
+    /// As for [`HfApi::create_commit`].
     pub fn delete_files(
         /// The repo.
         repo_id: RepoId,
@@ -900,10 +930,6 @@ impl DeleteFilesArgs {
         let patterns = self.delete_patterns.0;
         let revision = self.revision.unwrap_or_default();
         let paths = deletions(&api, &repo, &revision, None, &patterns, &[]).await?;
-        if paths.is_empty() {
-            let rule = "no file of the repo matches: nothing to delete";
-            return Err(ValidationError::new("pattern", patterns.join(" "), rule).into());
-        }
         let operations = paths
             .into_iter()
             .map(|path_in_repo| CommitOperation::Delete {

@@ -1,20 +1,20 @@
 //! The body of a commit: one line of JSON for its message and for each change, files in base64, streamed from disk.
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, HeaderValue};
 use hub_types::commits::CommitInfo;
 use hub_types::lfs::UploadMode;
 use hub_types::{RepoId, RepoPath, Revision, Sha256};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 
 use super::preupload::Addition;
 use super::source::{self, Base64, Opened, Pieces};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
+use crate::progress::{FileProgress, Outcome, ProgressHandle};
 use crate::request::Request;
 
 /// One change of a commit, ready to be written.
@@ -69,7 +69,9 @@ pub(crate) struct Commit {
 
 impl Commit {
     /// Sends it. `retried` only where a second commit of the same would change nothing.
-    pub(crate) async fn send(&self, api: &HfApi, retried: bool) -> Result<CommitInfo> {
+    ///
+    /// Its files are reported as they are read, and as done once the commit is made.
+    pub(crate) async fn send(&self, api: &HfApi, retried: bool, progress: &ProgressHandle) -> Result<CommitInfo> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Reply {
@@ -78,9 +80,14 @@ impl Commit {
             #[serde(alias = "prUrl")]
             pull_request_url: Option<String>,
         }
-        let request = self.request();
+        let payload = Arc::new(self.payload(progress));
+        let request = self.request(&payload);
         let request = if retried { request.retried() } else { request };
-        let (reply, bytes) = api.send_whole(request).await?;
+        let (reply, bytes) = api
+            .send_whole(request)
+            .await
+            .map_err(|err| explained(err, self.deletes()))?;
+        payload.finish();
         let url = reply.url().to_owned();
         let reply: Reply = crate::request::parse_json(&url, &bytes)?;
         if self.create_pr && reply.pull_request_url.is_none() {
@@ -99,109 +106,217 @@ impl Commit {
         ))
     }
 
-    fn request(&self) -> Request {
-        let payload = Arc::new(self.payload());
+    fn deletes(&self) -> bool {
+        self.changes
+            .iter()
+            .any(|change| matches!(change, Change::DeletedFile { .. } | Change::DeletedFolder { .. }))
+    }
+
+    fn request(&self, payload: &Arc<Payload>) -> Request {
         let path = format!("/api/{}/commit/{}", self.repo.api_path(), self.revision.encoded());
         let request = Request::post(path)
             .query_opt("create_pr", self.create_pr.then_some(1))
             .query_opt("hot_reload", self.hot_reload.then_some(1))
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         let moved = Arc::new(AtomicU64::new(0));
+        let payload = payload.clone();
         request.stream(payload.length(), moved.clone(), move || {
             let moved = moved.clone();
             source::body(payload.clone(), move |bytes| {
-                moved.fetch_add(bytes, std::sync::atomic::Ordering::Relaxed);
+                moved.fetch_add(bytes, Ordering::Relaxed);
             })
         })
     }
 
-    fn payload(&self) -> Payload {
-        let mut header = json!({ "summary": self.summary, "description": self.description });
-        if let Some(parent) = &self.parent {
-            header["parentCommit"] = parent.as_str().into();
-        }
-        let mut payload = Payload::default();
-        payload.line("header", header);
+    fn payload(&self, progress: &ProgressHandle) -> Payload {
+        let mut payload = Payload {
+            parts: Vec::new(),
+            progress: progress.clone(),
+        };
+        payload.line(Line::Header {
+            summary: &self.summary,
+            description: &self.description,
+            parent_commit: self.parent.as_deref(),
+        });
         for change in &self.changes {
             match change {
                 Change::File { path, opened } => payload.file(path, opened),
-                Change::LfsFile { path, oid, size } => {
-                    let mut value = json!({ "path": path, "algo": "sha256", "oid": oid });
-                    if let Some(size) = size {
-                        value["size"] = (*size).into();
-                    }
-                    payload.line("lfsFile", value);
-                }
-                Change::DeletedFile { path } => payload.line("deletedFile", json!({ "path": path })),
-                Change::DeletedFolder { path } => payload.line("deletedFolder", json!({ "path": path })),
+                Change::LfsFile { path, oid, size } => payload.line(Line::LfsFile {
+                    path: path.as_str(),
+                    algo: "sha256",
+                    oid: *oid,
+                    size: *size,
+                }),
+                Change::DeletedFile { path } => payload.line(Line::DeletedFile { path }),
+                Change::DeletedFolder { path } => payload.line(Line::DeletedFolder { path }),
             }
         }
         payload
     }
 }
 
+/// A line of the body, its members in the order that the Python client has. Files are not here: their content is
+/// streamed between two halves of their line.
+#[derive(Serialize)]
+#[serde(
+    tag = "key",
+    content = "value",
+    rename_all = "camelCase",
+    rename_all_fields = "camelCase"
+)]
+enum Line<'a> {
+    Header {
+        summary: &'a str,
+        description: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        parent_commit: Option<&'a str>,
+    },
+    LfsFile {
+        path: &'a str,
+        algo: &'static str,
+        oid: Sha256,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        size: Option<u64>,
+    },
+    DeletedFile {
+        path: &'a str,
+    },
+    DeletedFolder {
+        path: &'a str,
+    },
+}
+
 /// A body of known length, in parts that are written one after the other.
-#[derive(Default)]
-struct Payload(Vec<Part>);
+struct Payload {
+    parts: Vec<Part>,
+    progress: ProgressHandle,
+}
 
 enum Part {
-    Text(Bytes),
-    File(Base64),
+    Text(Vec<u8>),
+    File(SentFile),
+}
+
+/// A file in the body, and how far it is.
+struct SentFile {
+    path: RepoPath,
+    content: Base64,
+    bar: OnceLock<FileProgress>,
+    read: AtomicU64,
 }
 
 impl Payload {
-    fn line(&mut self, key: &str, value: Value) {
-        let mut line = json!({ "key": key, "value": value }).to_string();
-        line.push('\n');
-        self.text(line);
+    fn line(&mut self, line: Line<'_>) {
+        let text = self.text();
+        serde_json::to_writer(&mut *text, &line).expect("lines have string keys, and memory takes them");
+        text.push(b'\n');
     }
 
     fn file(&mut self, path: &RepoPath, opened: &Arc<Opened>) {
+        self.text().extend_from_slice(br#"{"key":"file","value":{"content":""#);
+        self.parts.push(Part::File(SentFile {
+            path: path.clone(),
+            content: Base64 { opened: opened.clone() },
+            bar: OnceLock::new(),
+            read: AtomicU64::new(0),
+        }));
         let path = serde_json::to_string(path.as_str()).expect("text is always JSON");
-        self.text(r#"{"key":"file","value":{"content":""#.to_owned());
-        self.0.push(Part::File(Base64 { opened: opened.clone() }));
-        self.text(format!(r#"","path":{path},"encoding":"base64"}}}}{}"#, "\n"));
+        let end = format!(r#"","path":{path},"encoding":"base64"}}}}"#);
+        self.text().extend_from_slice(end.as_bytes());
+        self.text().push(b'\n');
     }
 
-    /// Lines that touch are one part: a commit of many small lines is few writes.
-    fn text(&mut self, text: String) {
-        match self.0.last_mut() {
-            Some(Part::Text(before)) if before.len() < 64 * 1024 => {
-                let mut joined = Vec::with_capacity(before.len() + text.len());
-                joined.extend_from_slice(before);
-                joined.extend_from_slice(text.as_bytes());
-                *before = joined.into();
-            }
-            _ => self.0.push(Part::Text(text.into())),
+    /// Where text goes next: lines that touch are one part.
+    fn text(&mut self) -> &mut Vec<u8> {
+        if !matches!(self.parts.last(), Some(Part::Text(text)) if text.len() < 64 * 1024) {
+            self.parts.push(Part::Text(Vec::new()));
+        }
+        match self.parts.last_mut() {
+            Some(Part::Text(text)) => text,
+            _ => unreachable!("a text was pushed where the last part was none"),
         }
     }
 
     fn length(&self) -> u64 {
-        self.0
+        self.parts
             .iter()
             .map(|part| match part {
                 Part::Text(text) => text.len() as u64,
-                Part::File(file) => file.length(),
+                Part::File(file) => file.content.length(),
             })
             .sum()
+    }
+
+    /// The commit is made.
+    fn finish(&self) {
+        for part in &self.parts {
+            if let Part::File(file) = part
+                && let Some(bar) = file.bar.get()
+            {
+                bar.end(Outcome::Done);
+            }
+        }
     }
 }
 
 impl Pieces for Payload {
     fn write(&self, send: &mut dyn FnMut(Bytes) -> bool) -> Result<()> {
-        for part in &self.0 {
+        for part in &self.parts {
+            let mut listened = true;
             match part {
-                Part::Text(text) => {
-                    if !send(text.clone()) {
-                        return Ok(());
-                    }
+                Part::Text(text) => listened = send(Bytes::copy_from_slice(text)),
+                Part::File(file) => {
+                    let size = file.content.opened.size;
+                    let bar = file
+                        .bar
+                        .get_or_init(|| self.progress.start(file.path.as_str(), Some(size)));
+                    // What an attempt that failed had read is read again: it does not count twice.
+                    bar.take_back(file.read.swap(0, Ordering::Relaxed));
+                    file.content.write(&mut |piece, read| {
+                        listened = send(piece);
+                        file.read.fetch_add(read, Ordering::Relaxed);
+                        bar.advance(read);
+                        listened
+                    })?;
                 }
-                Part::File(file) => file.write(send)?,
+            }
+            if !listened {
+                return Ok(());
             }
         }
         Ok(())
     }
+
+    fn check(&self) -> Result<()> {
+        self.parts.iter().try_for_each(|part| match part {
+            Part::Text(_) => Ok(()),
+            Part::File(file) => file.content.opened.check_unchanged(),
+        })
+    }
 }
+
+/// What the Hub's refusal of a commit means here.
+fn explained(mut err: Error, deletes: bool) -> Error {
+    let note = match &err {
+        Error::RepoNotFound(_) => "a commit needs a repo that exists: make it with create_repo",
+        Error::EntryNotFound(reply)
+            if deletes
+                && reply
+                    .server_message
+                    .as_deref()
+                    .is_some_and(|text| text.contains(NO_SUCH_FILE)) =>
+        {
+            "to delete a folder, end its path with '/'"
+        }
+        _ => return err,
+    };
+    if let Some(reply) = err.reply_mut() {
+        reply.note = Some(note.to_owned());
+    }
+    err
+}
+
+const NO_SUCH_FILE: &str = "A file with this name doesn't exist";
 
 #[cfg(test)]
 mod tests {
@@ -239,32 +354,35 @@ mod tests {
                 Change::DeletedFolder { path: "old/".into() },
             ],
         };
-        let payload = commit.payload();
-        let mut text = Vec::new();
-        payload
-            .write(&mut |piece| {
-                text.extend_from_slice(&piece);
-                true
-            })
-            .unwrap();
-        assert_eq!(text.len() as u64, payload.length());
-        let lines: Vec<Value> = String::from_utf8(text.clone())
-            .unwrap()
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect();
-        assert_eq!(text.last(), Some(&b'\n'));
-        assert_eq!(
-            lines,
-            [
-                json!({"key":"header","value":{"summary":"Add weights","description":"",
-                    "parentCommit":"91c54ad1727ee830252e457677f467be0bfd8a57"}}),
-                json!({"key":"file","value":{"content":"eyJhIjoxfQ==","path":"config.json","encoding":"base64"}}),
-                json!({"key":"lfsFile","value":{"path":"w.bin","algo":"sha256","oid":oid,"size":1}}),
-                json!({"key":"lfsFile","value":{"path":"copy.bin","algo":"sha256","oid":oid}}),
-                json!({"key":"deletedFile","value":{"path":"a\"b"}}),
-                json!({"key":"deletedFolder","value":{"path":"old/"}}),
-            ]
-        );
+        let payload = commit.payload(&ProgressHandle::default());
+        // Twice, as when it is sent again.
+        for _ in 0..2 {
+            let mut text = Vec::new();
+            payload
+                .write(&mut |piece| {
+                    text.extend_from_slice(&piece);
+                    true
+                })
+                .unwrap();
+            assert_eq!(text.len() as u64, payload.length());
+            let expected = concat!(
+                r#"{"key":"header","value":{"summary":"Add weights","description":"","parentCommit":"91c54ad1727ee830252e457677f467be0bfd8a57"}}"#,
+                "\n",
+                r#"{"key":"file","value":{"content":"eyJhIjoxfQ==","path":"config.json","encoding":"base64"}}"#,
+                "\n",
+                r#"{"key":"lfsFile","value":{"path":"w.bin","algo":"sha256","oid":"OID","size":1}}"#,
+                "\n",
+                r#"{"key":"lfsFile","value":{"path":"copy.bin","algo":"sha256","oid":"OID"}}"#,
+                "\n",
+                r#"{"key":"deletedFile","value":{"path":"a\"b"}}"#,
+                "\n",
+                r#"{"key":"deletedFolder","value":{"path":"old/"}}"#,
+                "\n",
+            );
+            assert_eq!(
+                String::from_utf8(text).unwrap(),
+                expected.replace("OID", &oid.to_string())
+            );
+        }
     }
 }

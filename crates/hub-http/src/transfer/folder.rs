@@ -13,11 +13,11 @@ use hub_types::{PatternFilter, RepoId, RepoPath, Revision, ValidationError};
 use tokio::sync::mpsc;
 
 use super::commit::{Change, Commit};
-use super::preupload::{self, Addition, Target, blocking};
-use super::source::UploadSource;
+use super::preupload::{self, Addition, Target};
+use super::source::{UploadSource, blocking};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
-use crate::progress::{Phase, ProgressHandle};
+use crate::progress::{Outcome, Phase, ProgressHandle};
 
 /// Never uploaded: git's own folder and the client's.
 const ALWAYS_IGNORED: [&str; 8] = [
@@ -66,8 +66,20 @@ pub(crate) fn list(
             let path = err.path().unwrap_or(folder).display().to_string();
             std::io::Error::other(format!("cannot list {path}: {err}"))
         })?;
-        if entry.file_type().is_dir() || !entry.path().is_file() {
+        if entry.file_type().is_dir() {
             continue;
+        }
+        // Behind a link: what it leads to counts.
+        match fs_err::metadata(entry.path()) {
+            Ok(target) if target.is_file() => {}
+            Ok(target) if target.is_dir() => {
+                tracing::warn!(path = %entry.path().display(), "a link to a folder is left out");
+                continue;
+            }
+            _ => {
+                tracing::warn!(path = %entry.path().display(), "left out: neither a file nor a link to one");
+                continue;
+            }
         }
         let relative = entry.path().strip_prefix(folder).unwrap_or(entry.path());
         let parts: Option<Vec<&str>> = relative.components().map(|part| part.as_os_str().to_str()).collect();
@@ -115,8 +127,6 @@ impl FolderUpload {
             uploads_at_once: 5,
             progress: self.progress.clone(),
         };
-        // What fits into one commit is known beforehand only if it is few files; then it can open its pull request too.
-        let may_be_one = self.files.len() <= SIZES[FIRST_SIZE];
         let (sender, receiver) = mpsc::channel(1);
         let size = std::sync::atomic::AtomicUsize::new(FIRST_SIZE);
         let committer = Committer {
@@ -126,10 +136,7 @@ impl FolderUpload {
             last: None,
             size: &size,
         };
-        let ((), info) = tokio::try_join!(
-            self.coordinate(&target, sender, &size),
-            committer.run(receiver, may_be_one)
-        )?;
+        let ((), info) = tokio::try_join!(self.coordinate(&target, sender, &size), committer.run(receiver))?;
         Ok(info)
     }
 
@@ -145,7 +152,7 @@ impl FolderUpload {
     async fn coordinate(
         &self,
         target: &Target,
-        sender: mpsc::Sender<Batch>,
+        sender: mpsc::Sender<Vec<Change>>,
         size: &std::sync::atomic::AtomicUsize,
     ) -> Result<()> {
         let mut batch = Vec::new();
@@ -170,8 +177,8 @@ impl FolderUpload {
                 // The last file's batch is handed over below, where it is known to be the last.
                 if full && sent + batch.len() < self.files.len() {
                     sent += batch.len();
-                    let additions = prepared(target, std::mem::take(&mut batch)).await?;
-                    if sender.send(Batch { additions, last: false }).await.is_err() {
+                    let changes = self.prepared(target, std::mem::take(&mut batch)).await?;
+                    if sender.send(changes).await.is_err() {
                         return Ok(()); // The committer failed; its error is the one to tell.
                     }
                     regular = 0;
@@ -179,20 +186,44 @@ impl FolderUpload {
                 }
             }
         }
-        let additions = prepared(target, batch).await?;
-        let _ = sender.send(Batch { additions, last: true }).await;
+        let changes = self.prepared(target, batch).await?;
+        // As above: where nobody receives, the committer has failed.
+        let _ = sender.send(changes).await;
         Ok(())
+    }
+
+    /// Uploads the large files of a batch, and gives what is left to commit.
+    async fn prepared(&self, target: &Target, mut batch: Vec<Addition>) -> Result<Vec<Change>> {
+        target.settle(&mut batch).await?;
+        let stored = preupload::stored(&batch).await?;
+        let mut changes = Vec::new();
+        for (file, stored) in batch.iter().zip(stored) {
+            if !stored {
+                changes.extend(Change::adding(file));
+            } else if file.mode != UploadMode::Lfs {
+                // Large files are reported where they are uploaded.
+                self.progress
+                    .start(file.path.as_str(), Some(file.opened.size))
+                    .end(Outcome::Skipped);
+            }
+        }
+        Ok(changes)
     }
 }
 
-async fn prepared(target: &Target, mut additions: Vec<Addition>) -> Result<Vec<Addition>> {
-    target.settle(&mut additions).await?;
-    Ok(additions)
+/// Whether the same changes may be taken in smaller commits.
+fn may_be_too_large(err: &Error) -> bool {
+    err.is_transient() || matches!(err.status(), Some(400 | 413))
 }
 
-struct Batch {
-    additions: Vec<Addition>,
-    last: bool,
+/// A pull request's title: 3 to 200 characters.
+fn pr_title(message: &str) -> String {
+    let title: String = message.trim().chars().take(200).collect();
+    if title.chars().count() < 3 {
+        format!("Upload: {title}")
+    } else {
+        title
+    }
 }
 
 /// Commits batch after batch.
@@ -207,20 +238,12 @@ struct Committer<'a> {
 }
 
 impl Committer<'_> {
-    async fn run(mut self, mut batches: mpsc::Receiver<Batch>, may_be_one: bool) -> Result<CommitInfo> {
-        while let Some(batch) = batches.recv().await {
-            let mut changes = Vec::new();
-            for addition in &batch.additions {
-                if !addition.is_stored().await? {
-                    changes.extend(Change::adding(addition));
-                }
-            }
+    async fn run(mut self, mut batches: mpsc::Receiver<Vec<Change>>) -> Result<CommitInfo> {
+        while let Some(changes) = batches.recv().await {
             let nothing = changes.is_empty() && (self.commits > 0 || self.folder.deletions.is_empty());
-            if nothing {
-                continue;
+            if !nothing {
+                self.commit(changes).await.map_err(|err| self.explained(err))?;
             }
-            let only = may_be_one && batch.last && self.commits == 0;
-            self.commit(changes, only).await.map_err(|err| self.explain(err))?;
         }
         match self.last {
             Some(mut info) => {
@@ -234,19 +257,15 @@ impl Committer<'_> {
     }
 
     /// Makes one commit of these changes, or, where the Hub fails over it, several smaller ones.
-    async fn commit(&mut self, changes: Vec<Change>, only: bool) -> Result<()> {
+    ///
+    /// A commit may be sent again: that its files are added twice changes nothing.
+    async fn commit(&mut self, changes: Vec<Change>) -> Result<()> {
         let folder = self.folder;
-        if folder.create_pr && !only && self.pr.is_none() {
+        if folder.create_pr && self.pr.is_none() {
             // A commit that opens a pull request could open two if its answer were lost: open it by itself.
-            let title: String = folder.message.chars().take(200).collect();
-            let title = if title.chars().count() < 3 {
-                format!("{title}   ")
-            } else {
-                title
-            };
             let pr = folder
                 .api
-                .create_pull_request(folder.repo.clone(), title)
+                .create_pull_request(folder.repo.clone(), pr_title(&folder.message))
                 .description(Some(folder.description.clone()).filter(|text| !text.is_empty()))
                 .await?;
             let url = format!(
@@ -283,13 +302,13 @@ impl Committer<'_> {
                 },
                 description: folder.description.clone(),
                 parent: folder.parent.clone().filter(|_| self.commits == 0),
-                create_pr: folder.create_pr && only,
+                create_pr: false,
                 hot_reload: false,
                 changes: all,
             };
             folder.progress.phase(Phase::Committing, Some(additions as u64), None);
             let begun = Instant::now();
-            match commit.send(&folder.api, !only).await {
+            match commit.send(&folder.api, true, &folder.progress).await {
                 Ok(info) => {
                     self.commits += 1;
                     self.last = Some(info);
@@ -299,7 +318,7 @@ impl Committer<'_> {
                         self.step(1);
                     }
                 }
-                Err(err) if !only && additions > SIZES[0] && err.is_transient() => {
+                Err(err) if additions > SIZES[0] && may_be_too_large(&err) => {
                     self.step(-1);
                     let size = self.target().min(additions.div_ceil(2));
                     tracing::warn!(error = %err, size, "a commit failed: its files go in smaller ones");
@@ -324,9 +343,14 @@ impl Committer<'_> {
     }
 
     /// A failure after the pull request was opened: say where to go on.
-    fn explain(&self, err: Error) -> Error {
+    fn explained(&self, mut err: Error) -> Error {
         if let Some((revision, url)) = &self.pr {
-            tracing::warn!(%url, "the pull request is open: upload again with revision {revision} and without create_pr");
+            let note =
+                format!("the pull request {url} is open: upload again with revision {revision}, without create_pr");
+            tracing::warn!("{note}");
+            if let Some(reply) = err.reply_mut() {
+                reply.note.get_or_insert(note);
+            }
         }
         err
     }

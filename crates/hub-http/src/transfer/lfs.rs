@@ -1,15 +1,18 @@
 //! Large files: the batch that asks what is missing, the uploads in one request or in parts, the confirmation.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
-use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
+use http::header::{
+    ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
+};
 use hub_types::lfs::{LfsAction, LfsBatchReply, LfsObject, LfsPointer};
-use hub_types::{RepoId, Revision};
+use hub_types::{RepoId, Revision, Sha256};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
 use super::source::{self, Opened, Range};
 use crate::client::HfApi;
@@ -31,38 +34,65 @@ pub(crate) struct LfsFile {
     pub(crate) opened: Arc<Opened>,
 }
 
-/// Uploads what the Hub does not have yet, `at_once` files at a time, each content once.
+/// Uploads of one run: how many are under way, and which contents it has seen.
+#[derive(Debug)]
+pub(crate) struct Uploads {
+    slots: Semaphore,
+    seen: Mutex<HashSet<Sha256>>,
+}
+
+impl Uploads {
+    /// With `at_once` files under way at the most.
+    pub(crate) fn new(at_once: usize) -> Self {
+        Self {
+            slots: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)),
+            seen: Mutex::default(),
+        }
+    }
+
+    /// Whether this content comes for the first time.
+    fn is_new(&self, oid: Sha256) -> bool {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).insert(oid)
+    }
+}
+
+/// Uploads what the Hub does not have yet, each content once.
 pub(crate) async fn upload(
     api: &HfApi,
     repo: &RepoId,
     revision: Option<&Revision>,
     files: Vec<LfsFile>,
-    at_once: usize,
+    uploads: &Uploads,
     progress: &ProgressHandle,
 ) -> Result<()> {
-    let mut by_oid: BTreeMap<String, LfsFile> = BTreeMap::new();
-    let mut order = Vec::new();
-    for file in files {
-        let oid = file.pointer.oid.to_string();
-        if by_oid.insert(oid.clone(), file).is_none() {
-            order.push(oid);
-        }
+    let (new, known): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| uploads.is_new(file.pointer.oid));
+    for file in known {
+        progress
+            .start(&file.path, Some(file.pointer.size))
+            .end(Outcome::Skipped);
     }
-    for oids in order.chunks(BATCH) {
-        let pointers: Vec<LfsPointer> = oids.iter().map(|oid| by_oid[oid].pointer).collect();
-        let mut objects: HashMap<String, LfsObject> = batch(api, repo, revision, &pointers).await?;
-        let uploads: Vec<_> = oids
-            .iter()
-            .map(|oid| {
-                let file = &by_oid[oid];
-                let object = objects.remove(oid);
-                one(api, file, object, progress).boxed()
-            })
-            .collect();
-        futures_util::stream::iter(uploads)
-            .buffer_unordered(at_once.max(1))
-            .try_collect::<()>()
-            .await?;
+    for files in new.chunks(BATCH) {
+        let pointers: Vec<LfsPointer> = files.iter().map(|file| file.pointer).collect();
+        let mut objects = batch(api, repo, revision, &pointers).await?;
+        let running = files.iter().map(|file| {
+            let object = objects.remove(&file.pointer.oid.to_string());
+            let running = async move {
+                let _slot = uploads.slots.acquire().await;
+                let bar = Arc::new(progress.start(&file.path, Some(file.pointer.size)));
+                let outcome = match one(api, file, object, &bar).await {
+                    // The addresses are signed and expire, as they may when many files wait for their turn.
+                    Err(Error::Forbidden(_) | Error::Unauthorized(_)) => {
+                        let mut again = batch(api, repo, revision, &[file.pointer]).await?;
+                        one(api, file, again.remove(&file.pointer.oid.to_string()), &bar).await?
+                    }
+                    outcome => outcome?,
+                };
+                bar.end(outcome);
+                Ok::<(), Error>(())
+            };
+            running.boxed()
+        });
+        futures_util::future::try_join_all(running.collect::<Vec<_>>()).await?;
     }
     Ok(())
 }
@@ -105,48 +135,45 @@ async fn batch(
         .collect())
 }
 
-async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, progress: &ProgressHandle) -> Result<()> {
+async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, bar: &Arc<FileProgress>) -> Result<Outcome> {
     let Some(object) = object else {
         return Err(Error::malformed(
             api.endpoint(),
-            format!("the batch's answer leaves out {}", file.path),
+            format!("the answer about large files leaves out {}", file.path),
         ));
     };
-    let bar = Arc::new(progress.start(&file.path, Some(file.pointer.size)));
     // Without actions the content is stored already.
     let Some(actions) = object.actions else {
-        bar.advance(file.pointer.size);
-        end(bar, Outcome::Skipped);
-        return Ok(());
+        return Ok(Outcome::Skipped);
     };
     if let Some(upload) = &actions.upload {
         if upload.header.contains_key("chunk_size") {
-            multipart(api, file, upload, &bar).await?;
+            multipart(api, file, upload, bar).await?;
         } else {
-            basic(api, file, upload, &bar).await?;
+            basic(api, file, upload, bar).await?;
         }
     }
     if let Some(verify) = &actions.verify {
         let href = api.shared.config.endpoint.rewrite(&verify.href);
-        let request = Request::post(href).json(&file.pointer).retried();
-        api.send_whole(request).await?;
+        let ours = api.is_hub_address(&href) && api.token().await?.is_some();
+        let mut request = Request::post(href);
+        for (name, value) in &verify.header {
+            let name = header_name(verify, name)?;
+            // Our own token is the one that the Hub wants from us.
+            if !(ours && name == AUTHORIZATION) {
+                request = with_header(request, verify, name, value)?;
+            }
+        }
+        api.send_whole(request.json(&file.pointer).retried()).await?;
     }
-    end(bar, Outcome::Done);
-    Ok(())
-}
-
-/// Reports the end; the requests' bodies are gone by now, so this is the last owner.
-fn end(bar: Arc<FileProgress>, outcome: Outcome) {
-    if let Some(bar) = Arc::into_inner(bar) {
-        bar.finish(outcome);
-    }
+    Ok(Outcome::Done)
 }
 
 /// One request with all bytes.
 async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FileProgress>) -> Result<()> {
     let mut request = Request::put(api.shared.config.endpoint.rewrite(&action.href)).to_store();
     for (name, value) in &action.header {
-        request = request.header(header_name(action, name)?, header_value(action, value)?);
+        request = with_header(request, action, header_name(action, name)?, value)?;
     }
     let request = range(request, file, 0, file.pointer.size, bar);
     api.send_whole(request).await.map(drop)
@@ -230,10 +257,14 @@ fn header_name(action: &LfsAction, name: &str) -> Result<HeaderName> {
         .map_err(|_| Error::malformed(&action.href, "a header name that cannot be sent"))
 }
 
-fn header_value(action: &LfsAction, value: &Value) -> Result<HeaderValue> {
+/// Adds a header that the server asks for, except for those that say how the body is sent: that is for us to say.
+fn with_header(request: Request, action: &LfsAction, name: HeaderName, value: &Value) -> Result<Request> {
+    if [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(&name) {
+        return Ok(request);
+    }
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let mut value =
         HeaderValue::from_str(&text).map_err(|_| Error::malformed(&action.href, "a header that cannot be sent"))?;
     value.set_sensitive(true);
-    Ok(value)
+    Ok(request.header(name, value))
 }

@@ -1,17 +1,20 @@
 //! Additions of a commit: looked at, asked about, hashed, and uploaded where they are large.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Once};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use bytes::Bytes;
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
-use hub_types::lfs::{LfsPointer, PreuploadReply, UploadMode};
-use hub_types::{GitOid, RepoId, RepoPath, Revision, Sha256};
+use hub_types::lfs::{LfsPointer, PreuploadFile, PreuploadReply, UploadMode};
+use hub_types::{RepoId, RepoPath, Revision, Sha256};
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 
-use super::lfs::{self, LfsFile};
-use super::source::{Opened, UploadSource};
+use super::lfs::{self, LfsFile, Uploads};
+use super::source::{Opened, UploadSource, blocking};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::progress::{Outcome, Phase, ProgressHandle};
@@ -21,6 +24,9 @@ use crate::request::Request;
 pub(crate) const BATCH: usize = 256;
 /// How many files are hashed at once: one a core is all that helps.
 const HASHED_AT_ONCE: usize = 4;
+/// Files are hashed and sent in groups of about this size, so that the next is hashed while one is sent.
+const GROUP_BYTES: u64 = 512 * 1024 * 1024;
+const GROUPS_AT_ONCE: usize = 2;
 
 /// A file that a commit adds.
 #[derive(Debug, Clone)]
@@ -71,18 +77,26 @@ impl Addition {
         .await
     }
 
-    /// Whether what is stored at its path is this very content.
-    pub(crate) async fn is_stored(&self) -> Result<bool> {
+    /// Whether what is stored at its path is this very content. Blocks.
+    fn is_stored(&self) -> Result<bool> {
         let Some(remote) = &self.remote else { return Ok(false) };
-        match (&self.mode, &self.sha256) {
-            (UploadMode::Lfs, sha256) => Ok(sha256.is_some_and(|sha256| sha256.to_string() == *remote)),
-            _ => {
-                let opened = self.opened.clone();
-                let oid: GitOid = blocking(move || opened.git_oid()).await?;
-                Ok(oid.to_string() == *remote)
-            }
-        }
+        Ok(match (&self.mode, &self.sha256) {
+            (UploadMode::Lfs, Some(sha256)) => sha256.to_string() == *remote,
+            (UploadMode::Lfs, None) => false,
+            // A git object's id; that of a large file cannot be equal, and need not be compared.
+            _ => remote.len() == 40 && self.opened.git_oid()?.to_string() == *remote,
+        })
     }
+}
+
+/// Which of the additions are stored already, each at its path.
+pub(crate) async fn stored(additions: &[Addition]) -> Result<Vec<bool>> {
+    let additions: Vec<Addition> = additions.to_vec();
+    blocking(move || {
+        let stored = |file: &Addition| Ok(!file.ignored && file.is_stored()?);
+        additions.iter().map(stored).collect()
+    })
+    .await
 }
 
 impl Target {
@@ -94,10 +108,47 @@ impl Target {
         self.settle(additions).await
     }
 
-    /// Hashes and uploads the large ones of files that the Hub was asked about.
+    /// Hashes and uploads the large ones of files that the Hub was asked about. While some are on their way, the next
+    /// are hashed.
     pub(crate) async fn settle(&self, additions: &mut [Addition]) -> Result<()> {
-        self.hash(additions).await?;
-        self.upload(additions).await
+        let mut large: Vec<&mut Addition> = additions
+            .iter_mut()
+            .filter(|file| file.mode == UploadMode::Lfs && !file.ignored && file.sha256.is_none())
+            .collect();
+        if large.is_empty() {
+            return Ok(());
+        }
+        let (files, bytes) = (large.len() as u64, large.iter().map(|file| file.opened.size).sum());
+        self.progress.phase(Phase::Hashing, Some(files), Some(bytes));
+        let uploads = Uploads::new(self.uploads_at_once);
+        let cores = Semaphore::new(cores().min(HASHED_AT_ONCE));
+        let transferring = Once::new();
+        let mut groups = Vec::new();
+        while !large.is_empty() {
+            let mut bytes = 0;
+            let end = large.iter().take(BATCH).position(|file| {
+                bytes += file.opened.size;
+                bytes >= GROUP_BYTES
+            });
+            let rest = large.split_off(end.map_or(large.len().min(BATCH), |last| last + 1));
+            let group = std::mem::replace(&mut large, rest);
+            let (uploads, cores, transferring) = (&uploads, &cores, &transferring);
+            let group = async move {
+                let files = self.hash(group, cores).await?;
+                if files.is_empty() {
+                    return Ok(());
+                }
+                transferring.call_once(|| self.progress.phase(Phase::Transferring, None, None));
+                // A contributor may have no right to write to the branch: for a pull request no branch is named.
+                let revision = (!self.create_pr).then_some(&self.revision);
+                lfs::upload(&self.api, &self.repo, revision, files, uploads, &self.progress).await
+            };
+            groups.push(group.boxed());
+        }
+        futures_util::stream::iter(groups)
+            .buffer_unordered(GROUPS_AT_ONCE)
+            .try_collect()
+            .await
     }
 
     /// Asks the Hub how each file is to be stored.
@@ -117,10 +168,10 @@ impl Target {
             .retried();
         let (reply, bytes) = self.api.send_whole(request).await?;
         let answer: PreuploadReply = crate::request::parse_json(reply.url(), &bytes)?;
-        let mut answers: std::collections::HashMap<String, _> =
-            answer.files.into_iter().map(|file| (file.path.clone(), file)).collect();
+        let answers: HashMap<&str, &PreuploadFile> =
+            answer.files.iter().map(|file| (file.path.as_str(), file)).collect();
         for file in additions {
-            let Some(answer) = answers.remove(file.path.as_str()) else {
+            let Some(answer) = answers.get(file.path.as_str()) else {
                 return Err(Error::malformed(
                     reply.url(),
                     format!("nothing is said of {}", file.path),
@@ -130,93 +181,53 @@ impl Target {
             file.mode = if file.opened.size == 0 {
                 UploadMode::Regular
             } else {
-                answer.upload_mode
+                answer.upload_mode.clone()
             };
             file.ignored = answer.should_ignore;
-            file.remote = answer.oid;
-        }
-        Ok(())
-    }
-
-    /// Computes the hashes of large files, several at once.
-    async fn hash(&self, additions: &mut [Addition]) -> Result<()> {
-        let wanted: Vec<(usize, Arc<Opened>)> = additions
-            .iter()
-            .enumerate()
-            .filter(|(_, file)| file.mode == UploadMode::Lfs && !file.ignored && file.sha256.is_none())
-            .map(|(at, file)| (at, file.opened.clone()))
-            .collect();
-        if wanted.is_empty() {
-            return Ok(());
-        }
-        let bytes = wanted.iter().map(|(_, opened)| opened.size).sum();
-        self.progress
-            .phase(Phase::Hashing, Some(wanted.len() as u64), Some(bytes));
-        let at_once = std::thread::available_parallelism()
-            .map_or(1, usize::from)
-            .min(HASHED_AT_ONCE);
-        let hashes: Vec<(usize, Sha256)> = futures_util::stream::iter(wanted.into_iter().map(|(at, opened)| {
-            let hash = blocking(move || opened.sha256(|_| {}));
-            async move { Ok::<_, Error>((at, hash.await?)) }.boxed()
-        }))
-        .buffer_unordered(at_once)
-        .try_collect()
-        .await?;
-        for (at, hash) in hashes {
-            additions[at].sha256 = Some(hash);
-        }
-        Ok(())
-    }
-
-    /// Uploads large files that are not stored at their path already.
-    async fn upload(&self, additions: &[Addition]) -> Result<()> {
-        let mut files = Vec::new();
-        for file in additions
-            .iter()
-            .filter(|file| file.mode == UploadMode::Lfs && !file.ignored)
-        {
-            let Some(oid) = file.sha256 else { continue };
-            if file.is_stored().await? {
-                self.progress
-                    .start(file.path.as_str(), Some(file.opened.size))
-                    .finish(Outcome::Skipped);
-                continue;
+            file.remote = answer.oid.clone();
+            if file.ignored {
+                tracing::info!(path = file.path.as_str(), "left out, as .gitignore says");
             }
-            files.push(LfsFile {
-                path: file.path.to_string(),
-                pointer: LfsPointer {
-                    oid,
-                    size: file.opened.size,
-                },
-                opened: file.opened.clone(),
-            });
+            // It has been looked at, and of a hundred thousand files it would be 50 MB.
+            if let Some(opened) = Arc::get_mut(&mut file.opened) {
+                opened.sample = Bytes::new();
+            }
         }
-        if files.is_empty() {
-            return Ok(());
-        }
-        let bytes = files.iter().map(|file| file.pointer.size).sum();
-        self.progress
-            .phase(Phase::Transferring, Some(files.len() as u64), Some(bytes));
-        // A contributor may have no right to write to the branch: for a pull request no branch is named.
-        let revision = (!self.create_pr).then_some(&self.revision);
-        lfs::upload(
-            &self.api,
-            &self.repo,
-            revision,
-            files,
-            self.uploads_at_once,
-            &self.progress,
-        )
-        .await
+        Ok(())
+    }
+
+    /// Computes the hashes of large files, several at once, and gives those that are not stored at their path already.
+    async fn hash(&self, additions: Vec<&mut Addition>, cores: &Semaphore) -> Result<Vec<LfsFile>> {
+        let hashes = additions.into_iter().map(|file| {
+            let hash = async move {
+                let _core = cores.acquire().await;
+                // Dropped with this future, which tells the thread that nobody waits any more.
+                let waiting = Arc::new(());
+                let (opened, wanted) = (file.opened.clone(), Arc::downgrade(&waiting));
+                let oid = blocking(move || opened.sha256(|| wanted.strong_count() > 0)).await?;
+                file.sha256 = Some(oid);
+                if file.is_stored()? {
+                    self.progress
+                        .start(file.path.as_str(), Some(file.opened.size))
+                        .end(Outcome::Skipped);
+                    return Ok(None);
+                }
+                Ok::<_, Error>(Some(LfsFile {
+                    path: file.path.to_string(),
+                    pointer: LfsPointer {
+                        oid,
+                        size: file.opened.size,
+                    },
+                    opened: file.opened.clone(),
+                }))
+            };
+            hash.boxed()
+        });
+        let files = futures_util::future::try_join_all(hashes.collect::<Vec<_>>()).await?;
+        Ok(files.into_iter().flatten().collect())
     }
 }
 
-/// Runs what blocks off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(ended) => Err(Error::Panicked {
-            message: ended.to_string(),
-        }),
-    }
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }

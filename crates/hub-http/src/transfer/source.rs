@@ -6,17 +6,19 @@ use std::time::SystemTime;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use hub_types::{GitOid, GitOidHasher, Sha256, Sha256Hasher, ValidationError};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
 
-/// How much of a file is read at once.
-const PIECE: usize = 1024 * 1024;
+/// How much of a file is read at once. With [`PIECES_AHEAD`] it bounds what one body holds in memory: about 2 MiB.
+const PIECE: usize = 512 * 1024;
 /// How many pieces lie between disk and network.
-const PIECES_AHEAD: usize = 4;
+const PIECES_AHEAD: usize = 2;
+/// Pieces smaller than this are sent together.
+const SMALL: usize = 64 * 1024;
 /// How much of a file the Hub looks at to know what it is.
 const SAMPLE: usize = 512;
 
@@ -181,7 +183,9 @@ impl Opened {
         }
     }
 
-    /// Reads it piece by piece. Blocks.
+    /// Reads it piece by piece, until `each` says that it is enough. Blocks.
+    ///
+    /// The last piece is given only if the file is unchanged by then: a body without it is not taken for whole.
     fn pieces(&self, start: u64, end: u64, mut each: impl FnMut(Bytes) -> Result<bool>) -> Result<()> {
         match &self.source {
             UploadSource::Bytes(bytes) => {
@@ -206,6 +210,9 @@ impl Opened {
                     }
                     piece.truncate(read);
                     at += read as u64;
+                    if at == end {
+                        self.check_unchanged()?;
+                    }
                     if !each(piece.into())? {
                         return Ok(());
                     }
@@ -215,15 +222,13 @@ impl Opened {
         Ok(())
     }
 
-    /// The SHA-256 of its bytes. Blocks.
-    pub(crate) fn sha256(&self, mut read: impl FnMut(u64)) -> Result<Sha256> {
+    /// The SHA-256 of its bytes. Blocks, and gives up when `wanted` says that nobody waits any more.
+    pub(crate) fn sha256(&self, wanted: impl Fn() -> bool) -> Result<Sha256> {
         let mut hasher = Sha256Hasher::new();
         self.pieces(0, self.size, |piece| {
             hasher.update(&piece);
-            read(piece.len() as u64);
-            Ok(true)
+            if wanted() { Ok(true) } else { Err(Error::Aborted) }
         })?;
-        self.check_unchanged()?;
         Ok(hasher.finish())
     }
 
@@ -234,7 +239,6 @@ impl Opened {
             hasher.update(&piece);
             Ok(true)
         })?;
-        self.check_unchanged()?;
         Ok(hasher.finish())
     }
 
@@ -253,6 +257,9 @@ impl Opened {
 pub(crate) trait Pieces: Send + Sync + 'static {
     /// Gives all pieces to `send`, in order. Blocks.
     fn write(&self, send: &mut dyn FnMut(Bytes) -> bool) -> Result<()>;
+
+    /// An error unless what is read is what it was. Blocks.
+    fn check(&self) -> Result<()>;
 }
 
 /// A range of a source.
@@ -264,15 +271,15 @@ pub(crate) struct Range {
 
 impl Pieces for Range {
     fn write(&self, send: &mut dyn FnMut(Bytes) -> bool) -> Result<()> {
-        self.opened.pieces(self.start, self.end, |piece| Ok(send(piece)))?;
-        if self.end == self.opened.size {
-            self.opened.check_unchanged()?;
-        }
-        Ok(())
+        self.opened.pieces(self.start, self.end, |piece| Ok(send(piece)))
+    }
+
+    fn check(&self) -> Result<()> {
+        self.opened.check_unchanged()
     }
 }
 
-/// A range of a source as the base64 text of it.
+/// A source as the base64 text of it.
 pub(crate) struct Base64 {
     pub(crate) opened: std::sync::Arc<Opened>,
 }
@@ -282,23 +289,20 @@ impl Base64 {
     pub(crate) fn length(&self) -> u64 {
         self.opened.size.div_ceil(3) * 4
     }
-}
 
-impl Pieces for Base64 {
-    fn write(&self, send: &mut dyn FnMut(Bytes) -> bool) -> Result<()> {
+    /// Gives the text to `send`, and how many bytes of the source each piece of it stands for. Blocks.
+    pub(crate) fn write(&self, send: &mut dyn FnMut(Bytes, u64) -> bool) -> Result<()> {
         let mut kept: Vec<u8> = Vec::new();
+        let mut left = self.opened.size;
         self.opened.pieces(0, self.opened.size, |piece| {
+            left -= piece.len() as u64;
             kept.extend_from_slice(&piece);
-            // Only whole groups of three bytes can be written before the end is known.
-            let whole = kept.len() / 3 * 3;
+            // Only whole groups of three bytes can be written before the end is there.
+            let whole = if left == 0 { kept.len() } else { kept.len() / 3 * 3 };
             let text = STANDARD.encode(&kept[..whole]);
             kept.drain(..whole);
-            Ok(text.is_empty() || send(text.into()))
-        })?;
-        if !kept.is_empty() {
-            send(STANDARD.encode(&kept).into());
-        }
-        self.opened.check_unchanged()
+            Ok(text.is_empty() || send(text.into(), piece.len() as u64))
+        })
     }
 }
 
@@ -308,13 +312,26 @@ pub(crate) fn body(
     sent: impl Fn(u64) + Send + Sync + 'static,
 ) -> BoxFuture<std::io::Result<reqwest::Body>> {
     Box::pin(async move {
+        let first = pieces.clone();
+        // Another attempt with a file that is no longer the same would only fail once more.
+        blocking(move || first.check()).await.map_err(std::io::Error::other)?;
         let (sender, receiver) = tokio::sync::mpsc::channel::<std::io::Result<Bytes>>(PIECES_AHEAD);
         tokio::task::spawn_blocking(move || {
-            let written = pieces.write(&mut |piece| sender.blocking_send(Ok(piece)).is_ok());
-            if let Err(err) = written {
-                // Who waits for the next piece learns of it; nobody waits when the request has failed already.
-                let _ = sender.blocking_send(Err(std::io::Error::other(err)));
-            }
+            let mut small = BytesMut::new();
+            let written = pieces.write(&mut |piece| {
+                if small.len() + piece.len() <= SMALL {
+                    small.extend_from_slice(&piece);
+                    return !sender.is_closed();
+                }
+                (small.is_empty() || sender.blocking_send(Ok(small.split().freeze())).is_ok())
+                    && sender.blocking_send(Ok(piece)).is_ok()
+            });
+            // Who waits for the next piece learns of an error; nobody waits when the request has failed already.
+            let _ = match written {
+                Ok(()) if small.is_empty() => Ok(()),
+                Ok(()) => sender.blocking_send(Ok(small.freeze())),
+                Err(err) => sender.blocking_send(Err(std::io::Error::other(err))),
+            };
         });
         let stream = futures_util::stream::unfold((receiver, sent), |(mut receiver, sent)| async move {
             let piece = receiver.recv().await?;
@@ -325,6 +342,16 @@ pub(crate) fn body(
         });
         Ok(reqwest::Body::wrap_stream(stream))
     })
+}
+
+/// Runs what blocks off the async threads.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(result) => result,
+        Err(ended) => Err(Error::Panicked {
+            message: ended.to_string(),
+        }),
+    }
 }
 
 #[cfg(unix)]
@@ -365,15 +392,16 @@ fn read_at(file: &fs_err::File, path: &Path, buffer: &mut [u8], offset: u64) -> 
 mod tests {
     use super::*;
 
-    fn collected(pieces: &dyn Pieces) -> Vec<u8> {
-        let mut all = Vec::new();
-        pieces
-            .write(&mut |piece| {
+    fn encoded(base64: &Base64) -> (Vec<u8>, u64) {
+        let (mut all, mut read) = (Vec::new(), 0);
+        base64
+            .write(&mut |piece, bytes| {
                 all.extend_from_slice(&piece);
+                read += bytes;
                 true
             })
             .unwrap();
-        all
+        (all, read)
     }
 
     #[test]
@@ -386,10 +414,11 @@ mod tests {
             for source in [UploadSource::from(path.as_path()), UploadSource::from(bytes.clone())] {
                 let opened = std::sync::Arc::new(Opened::open(source).unwrap());
                 let base64 = Base64 { opened: opened.clone() };
-                let text = collected(&base64);
+                let (text, read) = encoded(&base64);
+                assert_eq!(read, size as u64);
                 assert_eq!(text.len() as u64, base64.length());
                 assert_eq!(STANDARD.decode(text).unwrap(), bytes);
-                assert_eq!(opened.sha256(|_| {}).unwrap(), Sha256::of(&bytes));
+                assert_eq!(opened.sha256(|| true).unwrap(), Sha256::of(&bytes));
                 assert_eq!(opened.git_oid().unwrap(), GitOid::of(&bytes));
             }
         }
@@ -402,7 +431,7 @@ mod tests {
         fs_err::write(&path, "before").unwrap();
         let opened = Opened::open(path.as_path().into()).unwrap();
         fs_err::write(&path, "b").unwrap();
-        assert!(matches!(opened.sha256(|_| {}), Err(Error::Integrity { .. })));
+        assert!(matches!(opened.sha256(|| true), Err(Error::Integrity { .. })));
         assert!(Opened::open(dir.path().into()).is_err());
         assert!(
             Opened::open("no/such/file".into())
@@ -410,6 +439,38 @@ mod tests {
                 .to_string()
                 .contains("no/such/file")
         );
+    }
+
+    #[test]
+    fn the_last_piece_is_kept_back_from_a_file_that_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("f");
+        fs_err::write(&path, vec![1; 2 * PIECE + 1]).unwrap();
+        let opened = std::sync::Arc::new(Opened::open(path.as_path().into()).unwrap());
+        for end in [opened.size, PIECE as u64 + 7] {
+            let mut sent = 0;
+            let range = Range {
+                opened: opened.clone(),
+                start: 0,
+                end,
+            };
+            // As long as before, and by nothing but its time another.
+            let result = range.write(&mut |piece| {
+                sent += piece.len() as u64;
+                let file = fs_err::File::options().write(true).open(&path).unwrap();
+                let later = SystemTime::now() + std::time::Duration::from_secs(sent);
+                file.file().set_modified(later).unwrap();
+                true
+            });
+            assert!(matches!(result, Err(Error::Integrity { .. })), "{result:?}");
+            assert!(sent < end);
+        }
+    }
+
+    #[test]
+    fn nobody_waits_for_a_hash_that_nobody_wants() {
+        let opened = Opened::open(vec![0; 2 * PIECE].into()).unwrap();
+        assert!(matches!(opened.sha256(|| false), Err(Error::Aborted)));
     }
 
     #[test]
