@@ -26,6 +26,8 @@ pub use source::UploadSource;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upload_tests;
 
 /// A file to fetch, and what is known of it beforehand.
 ///
