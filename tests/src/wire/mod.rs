@@ -2,7 +2,7 @@
 //!
 //! A vector holds a call, the requests that the official client made for it, and the replies it was given. [`run`] gives
 //! our library the same call and the same replies, and compares what it sends. The comparison is as loose as HTTP
-//! allows and no looser; see [`compare`].
+//! allows and no looser; see `compare`.
 
 mod calls;
 mod compare;
