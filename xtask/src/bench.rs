@@ -15,10 +15,10 @@ use crate::setup::{self, PYTHONS};
 const QUICK_RUNS: usize = 30;
 const TRANSFER_RUNS: usize = 3;
 
-/// Size of the transferred file, in MiB.
-const SIZE: u64 = 2048;
+/// Size of the transferred file, in MiB, unless another is given.
+pub(crate) const SIZE: u64 = 2048;
 
-pub(crate) fn run(sh: &Shell) -> Result<()> {
+pub(crate) fn run(sh: &Shell, size: u64) -> Result<()> {
     let time = setup::gnu_time(sh)?;
     let python = &PYTHONS[0];
     setup::virtual_environment(sh, python)?;
@@ -31,6 +31,7 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
     let bench = Bench {
         dir: sh.create_temp_dir()?,
         time,
+        size,
     };
     let ours = bench.quick(&hub, &["version"])?;
     println!("hub version: {ours}");
@@ -47,8 +48,8 @@ pub(crate) fn run(sh: &Shell) -> Result<()> {
                 runs.push(transfer(&bench, &server, name, program, number)?);
             }
             let measured = Measured::median(runs);
-            let rate = SIZE as f64 * 1.048_576 / measured.wall.as_secs_f64();
-            println!("{name} {kind} of {SIZE} MiB: {measured}, {rate:.0} MB/s");
+            let rate = size as f64 * 1.048_576 / measured.wall.as_secs_f64();
+            println!("{name} {kind} of {size} MiB: {measured}, {rate:.0} MB/s");
             rates.push(rate);
         }
         println!("{kind}: hub has {:.1} times the throughput of hf", rates[0] / rates[1]);
@@ -62,6 +63,8 @@ type Transfer = fn(&Bench, &Server, &str, &Path, usize) -> Result<Measured>;
 struct Bench {
     dir: TempDir,
     time: PathBuf,
+    /// In MiB.
+    size: u64,
 }
 
 /// How long one command took, and the most memory that it held.
@@ -168,7 +171,7 @@ impl Bench {
     fn upload(&self, server: &Server, name: &str, program: &Path, number: usize) -> Result<Measured> {
         let file = self.dir.path().join("large.bin");
         // Other bytes in each run: a Hub that has them would ask for none.
-        noise(&file, seed(name, number))?;
+        noise(&file, self.size, seed(name, number))?;
         let path = file.to_str().context("the temporary folder's name is text")?;
         let repo = repo(name, number);
         let home = self.home(name, number)?;
@@ -215,11 +218,11 @@ fn seed(name: &str, number: usize) -> u64 {
     name.len() as u64 * 1000 + number as u64 + 1
 }
 
-/// Writes a file that no compression shortens.
-fn noise(path: &Path, seed: u64) -> Result<()> {
+/// Writes a file of so many MiB that no compression shortens.
+fn noise(path: &Path, size: u64, seed: u64) -> Result<()> {
     let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
     let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..SIZE << 17 {
+    for _ in 0..size << 17 {
         // xorshift64
         state ^= state << 13;
         state ^= state >> 7;

@@ -12,7 +12,7 @@ mod tidy;
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use xshell::Shell;
 
 const HELP: &str = "\
@@ -22,7 +22,7 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [STEP]...  Run every check and test, or only these steps; installs what they need
-  bench           Measure the release binary against the official client
+  bench [MIB]     Measure the release binary against the official client, with a file of 2048 MiB or this size
   help            Print this
 
 Steps of test, in their order:
@@ -48,7 +48,8 @@ fn run() -> Result<()> {
             }
             Ok(())
         }
-        ["bench"] => bench::run(&sh),
+        ["bench"] => bench::run(&sh, bench::SIZE),
+        ["bench", size] => bench::run(&sh, size.parse().context("the size must be a whole number of MiB")?),
         ["test", steps @ ..] => test::run(&sh, steps),
         [other, ..] => bail!("there is no command '{other}'; see cargo xtask help"),
     }
