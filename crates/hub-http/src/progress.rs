@@ -54,7 +54,7 @@ pub trait Progress: Send + Sync {
         let _ = (id, bytes);
     }
 
-    /// The file starts again from `bytes`: what had come was not usable.
+    /// The file goes on from `bytes`: an earlier run left them, or what had come was not usable.
     fn restarted(&self, id: ProgressId, bytes: u64) {
         let _ = (id, bytes);
     }
@@ -137,7 +137,7 @@ impl FileProgress {
         }
     }
 
-    /// It starts again from `bytes`.
+    /// It goes on from `bytes`.
     pub fn restart(&self, bytes: u64) {
         if let Some(progress) = self.running() {
             progress.restarted(self.id, bytes);

@@ -181,7 +181,10 @@ impl Fetch {
             Some(progress) => progress.clone(),
             None => self.report_start(total),
         };
-        progress.advance(there);
+        if there > 0 {
+            // Told apart from what comes in this run: a rate is of bytes that moved.
+            progress.restart(there);
+        }
         let (origin, path, connections) = (self.origin.clone(), self.path.clone(), self.connections);
         let session = blocking(move || Session::open(origin, path, total, done, progress, connections)).await?;
         let session = Arc::new(session);
