@@ -273,20 +273,25 @@ fn near<'a>(name: &str, names: &'a [String]) -> Option<&'a str> {
     (distance(best) <= least / 3).then_some(best)
 }
 
-/// How many characters have to be put in, taken out or replaced to make one text of the other.
+/// How many characters have to be put in, taken out, replaced or swapped with the next one to make one text of the other.
 fn distance(a: &str, b: &str) -> usize {
+    let a: Vec<char> = a.chars().collect();
     let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut before = row[0];
-        row[0] = i + 1;
-        for (j, y) in b.iter().enumerate() {
-            let replaced = before + usize::from(x != *y);
-            before = row[j + 1];
-            row[j + 1] = replaced.min(before + 1).min(row[j] + 1);
+    let mut older: Vec<usize> = Vec::new();
+    let mut old: Vec<usize> = (0..=b.len()).collect();
+    for i in 1..=a.len() {
+        let mut row = vec![i];
+        for j in 1..=b.len() {
+            let replaced = old[j - 1] + usize::from(a[i - 1] != b[j - 1]);
+            let mut least = replaced.min(old[j] + 1).min(row[j - 1] + 1);
+            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
+                least = least.min(older[j - 2] + 1);
+            }
+            row.push(least);
         }
+        older = std::mem::replace(&mut old, row);
     }
-    row[b.len()]
+    old[b.len()]
 }
 
 #[cfg(test)]
@@ -310,5 +315,7 @@ mod tests {
         assert_eq!(near("train.csv", &names), Some("data/train.csv"));
         assert_eq!(near("weights.bin", &names), None);
         assert_eq!(distance("kitten", "sitting"), 3);
+        assert_eq!(distance("mian", "main"), 1);
+        assert_eq!(distance("", "ab"), 2);
     }
 }

@@ -133,6 +133,8 @@ enum Display {
 struct Bars {
     all: MultiProgress,
     total: ProgressBar,
+    /// Whether the whole is drawn as a bar, which needs a size.
+    has_size: bool,
     most: usize,
 }
 
@@ -140,16 +142,24 @@ impl Bars {
     fn new(most: usize) -> Self {
         let all = BARS.get_or_init(|| MultiProgress::with_draw_target(ProgressDrawTarget::stderr_with_hz(10)));
         let total = all.add(ProgressBar::new(0));
-        total.set_style(style(
-            "{msg:<24!} {bar:24} {percent:>3}% {decimal_bytes:>10}/{decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {eta:>4} left",
-        ));
+        total.set_style(style("{msg}"));
         total.set_message("Listing files");
         total.tick();
         Self {
             all: all.clone(),
             total,
+            has_size: false,
             most,
         }
+    }
+
+    /// Draws the whole as a bar once there is something to count, and as words before.
+    fn size(&mut self, bytes: u64) {
+        if self.has_size != (bytes > 0) {
+            self.has_size = bytes > 0;
+            self.total.set_style(style(if self.has_size { TOTAL } else { "{msg}" }));
+        }
+        self.total.set_length(bytes);
     }
 
     fn file(&self, path: &str, size: Option<u64>) -> ProgressBar {
@@ -163,6 +173,8 @@ impl Bars {
         bar
     }
 }
+
+const TOTAL: &str = "{msg:<24!} {bar:24} {percent:>3}% {decimal_bytes:>10}/{decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {eta:>4} left";
 
 fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template)
@@ -341,11 +353,12 @@ impl State {
     }
 
     fn show(&mut self) {
-        match &self.display {
+        let (total, heading) = (self.total(), self.heading());
+        match &mut self.display {
             Display::Bars(bars) => {
-                bars.total.set_length(self.total());
+                bars.size(total);
                 bars.total.set_position(self.position);
-                bars.total.set_message(self.heading());
+                bars.total.set_message(heading);
             }
             Display::Plain => self.plain_line(),
             Display::Json => self.json_line(),
@@ -359,6 +372,7 @@ impl State {
         let files = self.expected_files.unwrap_or(ended + self.files.len() as u64);
         match self.phase {
             Some(Phase::Listing) => "Listing files".to_owned(),
+            Some(Phase::Hashing) if files == 0 => "Hashing files".to_owned(),
             Some(Phase::Hashing) => format!("Hashing {ended}/{files} files"),
             Some(Phase::Committing) => "Committing".to_owned(),
             _ => format!("{ended}/{files} files"),
@@ -420,6 +434,8 @@ impl State {
             }
             bars.total.finish_and_clear();
             bars.all.remove(&bars.total);
+            // What was drawn last may stand there still: drawing is limited to a few times a second.
+            let _ = bars.all.clear();
         }
         self.display = match self.display {
             Display::Json => Display::Json,
