@@ -184,6 +184,11 @@ impl TestEnv {
         cmd
     }
 
+    /// Where the `hub` binary is, for a test that has to hold the process itself.
+    pub fn hub_path(&self) -> &'static Path {
+        hub_binary()
+    }
+
     /// The `hub` binary.
     pub fn hub<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Cmd {
         self.command(hub_binary()).args(args)
