@@ -463,18 +463,17 @@ impl FileJob {
             return Ok(pointer);
         }
 
-        let blob = repo.blob(&known.etag);
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let partial = self
+            let (partial, etag) = self
                 .fetch(&known, repo.blobs(), known.etag.to_string(), |tag| {
                     repo.partial(&known.etag, tag)
                 })
                 .await?;
             let finish = self.clone();
-            let seen = known.clone();
-            let target = blob.clone();
+            let target = repo.blob(&etag);
+            let seen = Known { etag, ..known.clone() };
             let finished = blocking(move || {
                 if finish.hub.cache().is_durable() {
                     disk::sync(partial.path())?;
@@ -535,14 +534,15 @@ impl FileJob {
         }
     }
 
-    /// Fetches a content into a partial file of this process's own, going on with one whose process has died.
+    /// Fetches a content into a partial file of this process's own, going on with one whose process has died. Gives it
+    /// with the etag that the file turned out to have.
     async fn fetch(
         &self,
         known: &Known,
         dir: PathBuf,
         prefix: String,
         name: impl Fn(&str) -> PathBuf,
-    ) -> Result<Partial> {
+    ) -> Result<(Partial, Etag)> {
         let anew = self.force;
         let needed = known.size;
         let fresh = name(&disk::hex8());
@@ -565,12 +565,14 @@ impl FileJob {
         source.commit_hash = Some(known.commit.clone());
         let options = FetchOptions {
             resume: !anew,
+            // A listing gives no address; the file's own headers, which are what the official client goes by, do.
+            listed: known.location.is_none(),
             progress: self.progress.clone(),
             ..FetchOptions::default()
         };
         // Bytes of another hash are asked for once more by the engine; what is wrong then is not kept.
         match self.hub.api().fetch_to_file(&source, partial.path(), &options).await {
-            Ok(_) => Ok(partial),
+            Ok(fetched) => Ok((partial, fetched.etag.unwrap_or_else(|| known.etag.clone()))),
             Err(err) => {
                 let wrong = matches!(err, HttpError::Integrity { .. });
                 blocking(move || {
@@ -617,7 +619,7 @@ impl FileJob {
             return Ok(target);
         }
         let (folder, prefix) = dir.partial_prefix(&self.path, &known.etag);
-        let partial = self
+        let (partial, etag) = self
             .fetch(&known, folder, prefix, |tag| dir.partial(&self.path, &known.etag, tag))
             .await?;
         let path = self.path.clone();
@@ -627,7 +629,7 @@ impl FileJob {
                 disk::sync(partial.path())?;
             }
             disk::move_atomically(partial.path(), &dir.file(&path))?;
-            dir.write_metadata(&path, &known.commit, &known.etag)
+            dir.write_metadata(&path, &known.commit, &etag)
         })
         .await;
         drop(lock);

@@ -322,3 +322,35 @@ async fn c_099_a_snapshot_is_compared_with_the_hub() {
         (vec!["README.md".to_owned()], vec!["extra".to_owned()])
     );
 }
+
+#[tokio::test]
+async fn where_listing_and_file_disagree_the_file_counts() {
+    let hub = hub().await;
+    let body = b"# DEMO\n";
+    let etag: &'static str = hub_types::GitOid::of(body).to_string().leak();
+    {
+        let mut state = hub.state();
+        state.body = Some(body.to_vec());
+        state.wrong_etag = Some(etag);
+    }
+    let path = hub
+        .cache()
+        .snapshot_download("o/n")
+        .allow_patterns("README.md")
+        .await
+        .unwrap();
+    assert_eq!(fs::read(path.join("README.md")).unwrap(), body);
+    assert!(hub.repo().join("blobs").join(etag).is_file());
+    let requests = hub.requests().await;
+    assert_eq!(requests.len(), 3, "{requests:?}");
+
+    // Bytes that are not what the file's own etag says are refused all the same.
+    let other = FakeHub::start(&[("README.md", "# demo\n")]).await;
+    {
+        let mut state = other.state();
+        state.body = Some(b"# Demo\n".to_vec());
+        state.wrong_etag = Some(etag);
+    }
+    let err = other.cache().snapshot_download("o/n").await.unwrap_err();
+    assert!(matches!(err, Error::Http(hub_http::Error::Integrity { .. })), "{err}");
+}

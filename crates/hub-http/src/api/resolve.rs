@@ -161,6 +161,7 @@ impl DownloadToPathArgs {
         let options = FetchOptions {
             verify: self.verify,
             resume: claim.shared,
+            listed: false,
             max_connections: self.max_connections,
             progress: self.progress,
         };

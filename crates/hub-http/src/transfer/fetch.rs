@@ -66,7 +66,7 @@ impl HfApi {
         let verify = options.verify.unwrap_or(self.shared.config.verify);
         let fetch = Fetch {
             api: self.clone(),
-            origin: Arc::new(Origin::new(self.clone(), source.clone(), verify)),
+            origin: Arc::new(Origin::new(self.clone(), source.clone(), verify, options.listed)),
             path: partial.to_owned(),
             connections: options
                 .max_connections

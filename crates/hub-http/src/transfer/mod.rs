@@ -87,6 +87,9 @@ pub struct FetchOptions {
     pub verify: Option<bool>,
     /// Goes on where an earlier fetch into the same file ended, as far as its journal tells.
     pub resume: bool,
+    /// Takes [`FileSource::etag`] for what a listing said: where the file's own headers contradict it they count, and
+    /// the content is checked against them. By default that is an error.
+    pub listed: bool,
     /// The most connections to use. By default as the client is set.
     pub max_connections: Option<usize>,
     /// Who is told how far it is.

@@ -65,6 +65,8 @@ pub(super) struct Known {
     pub(super) size: Option<u64>,
     /// Where the bytes are: a signed address, as a rule.
     location: Option<String>,
+    /// Whether bytes are there already that came under this etag.
+    begun: bool,
 }
 
 /// One file at its Hub.
@@ -72,11 +74,13 @@ pub(super) struct Origin {
     pub(super) api: HfApi,
     pub(super) source: FileSource,
     verify: bool,
+    /// Whether the caller's etag is a listing's word, which the file's own headers correct.
+    listed: bool,
     known: Mutex<Known>,
 }
 
 impl Origin {
-    pub(super) fn new(api: HfApi, source: FileSource, verify: bool) -> Self {
+    pub(super) fn new(api: HfApi, source: FileSource, verify: bool, listed: bool) -> Self {
         let known = Known {
             etag: source.etag.clone(),
             commit_hash: source.commit_hash.clone().or_else(|| source.revision.as_commit_hash()),
@@ -84,11 +88,13 @@ impl Origin {
             size: source.size,
             // A store does not tell the content's id: without one, the Hub is asked.
             location: source.location.clone().filter(|_| source.etag.is_some()),
+            begun: false,
         };
         Self {
             api,
             source,
             verify,
+            listed,
             known: known.into(),
         }
     }
@@ -106,6 +112,7 @@ impl Origin {
         let mut known = self.lock();
         known.etag = known.etag.take().or(etag);
         known.validator = validator;
+        known.begun = true;
         known.size = Some(size);
     }
 
@@ -114,6 +121,7 @@ impl Origin {
         let mut known = self.lock();
         known.etag = self.source.etag.clone();
         known.validator = None;
+        known.begun = false;
         known.size = self.source.size;
         // What is wrong may be the address, and only the Hub tells what there is to expect.
         known.location = None;
@@ -273,6 +281,11 @@ impl Origin {
             match &known.etag {
                 None => known.etag = Some(received.clone()),
                 Some(expected) if !is_other(expected, received) => {}
+                // Servers beside the public Hub have etags that their listings do not tell.
+                Some(listed) if self.listed && !known.begun => {
+                    tracing::debug!(path = %self.source.path, %listed, %received, "the file has another etag than its listing says");
+                    known.etag = Some(received.clone());
+                }
                 Some(expected) => {
                     let err = self.integrity(format!("etag {expected}"), format!("etag {received}"));
                     // What the caller expects does not change by asking again.
@@ -284,6 +297,7 @@ impl Origin {
             }
         }
         known.size = known.size.or(facts.size);
+        known.begun = true;
         if known.commit_hash.is_none() {
             known.commit_hash = facts.commit_hash.clone();
         }

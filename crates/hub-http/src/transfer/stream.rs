@@ -26,7 +26,7 @@ impl ByteReader {
     pub(crate) fn new(api: &HfApi, source: FileSource, start: u64, end: Option<u64>) -> Self {
         Self {
             // What has been handed over cannot be taken back, so its hash is not what tells a changed file apart.
-            origin: Origin::new(api.clone(), source, false),
+            origin: Origin::new(api.clone(), source, false, false),
             position: start,
             end: end.unwrap_or(u64::MAX),
             total: None,
