@@ -191,6 +191,12 @@ enum Found {
     On(Known),
 }
 
+/// The name of the content that a file of a snapshot is a link to.
+fn linked_to(pointer: &Path) -> Option<Etag> {
+    let target = fs::read_link(pointer).ok()?;
+    target.file_name()?.to_str()?.parse().ok()
+}
+
 impl FileJob {
     pub(crate) async fn run(self) -> Result<PathBuf> {
         match self.find().await? {
@@ -507,13 +513,22 @@ impl FileJob {
             self.place(known, links, false)?;
             return Ok(true);
         }
-        if let Some(donor) = self.donor.as_deref().filter(|donor| fits(donor, known.size))
-            && !links
-        {
+        let Some(donor) = self.donor.as_deref().filter(|donor| fits(donor, known.size)) else {
+            return Ok(false);
+        };
+        if !links {
             disk::copy_atomically(donor, &pointer)?;
             return Ok(true);
         }
-        Ok(false)
+        // Where the file's own etag was another than the listing's, its content is here under that one.
+        match linked_to(donor) {
+            Some(etag) if fits(&self.layout().blob(&etag), known.size) => {
+                let known = Known { etag, ..known.clone() };
+                self.place(&known, links, false)?;
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
     }
 
     fn place(&self, known: &Known, links: bool, fresh: bool) -> Result<()> {

@@ -4,7 +4,7 @@
 //! is its etag, so that nothing is asked before a file is fetched. A listing is kept, for a commit never changes: the
 //! next call asks for the commit alone, or for nothing where it was given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -349,7 +349,8 @@ impl Job {
             return Ok(folder);
         }
         self.check_space(&missing).await?;
-        match self.bring_all(&commit, missing).await {
+        let donors = self.donors(&commit, &listing, &missing);
+        match self.bring_all(&commit, missing, &donors).await {
             Ok(()) => Ok(folder),
             // What is missing counts, not at which file the connection broke.
             Err(Error::Http(err)) if err.is_transient() && !self.force => {
@@ -537,9 +538,41 @@ impl Job {
         }
     }
 
+    /// Files of the snapshot that are here and have the content of one that is missing.
+    fn donors(
+        &self,
+        commit: &CommitHash,
+        listing: &Listing,
+        missing: &[(RepoPath, Option<TreeFile>)],
+    ) -> BTreeMap<Etag, PathBuf> {
+        let Place::Cache = self.place else {
+            return BTreeMap::new();
+        };
+        let repo = self.hub.cache().layout().repo(&self.repo);
+        let lost: BTreeSet<&RepoPath> = missing.iter().map(|(path, _)| path).collect();
+        let wanted: BTreeSet<Etag> = missing
+            .iter()
+            .filter_map(|(_, file)| Some(file.as_ref()?.etag()))
+            .collect();
+        let here = listing
+            .files
+            .iter()
+            .filter(|(path, _)| self.wanted.wants(path.as_str()) && !lost.contains(path))
+            .filter_map(|(path, file)| {
+                let etag = file.as_ref()?.etag();
+                wanted.contains(&etag).then(|| (etag, repo.pointer(commit, path)))
+            });
+        here.collect()
+    }
+
     /// Brings the files, several at a time; those with the same content one behind the other, so that it is fetched
     /// once. The first error ends it.
-    async fn bring_all(&self, commit: &CommitHash, missing: Vec<(RepoPath, Option<TreeFile>)>) -> Result<()> {
+    async fn bring_all(
+        &self,
+        commit: &CommitHash,
+        missing: Vec<(RepoPath, Option<TreeFile>)>,
+        donors: &BTreeMap<Etag, PathBuf>,
+    ) -> Result<()> {
         let mut groups: BTreeMap<(Option<Etag>, Option<RepoPath>), Vec<FileJob>> = BTreeMap::new();
         for (path, file) in missing {
             // A file without details is a group of its own.
@@ -547,7 +580,8 @@ impl Job {
                 Some(file) => (Some(file.etag()), None),
                 None => (None, Some(path.clone())),
             };
-            let job = self.file_job(commit, path, file.as_ref());
+            let mut job = self.file_job(commit, path, file.as_ref());
+            job.donor = file.as_ref().and_then(|file| donors.get(&file.etag())).cloned();
             groups.entry(key).or_default().push(job);
         }
         let groups: Vec<Vec<FileJob>> = groups.into_values().collect();
@@ -629,9 +663,9 @@ impl Job {
 async fn bring_group(group: Vec<FileJob>) -> Result<()> {
     let mut donor: Option<PathBuf> = None;
     for mut job in group {
-        job.donor.clone_from(&donor);
         // Once fetched anew, the content is as fresh for the next file.
         job.force &= donor.is_none();
+        job.donor = donor.clone().or(job.donor);
         let path = job.run().await?;
         donor.get_or_insert(path);
     }

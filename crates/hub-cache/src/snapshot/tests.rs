@@ -343,6 +343,24 @@ async fn where_listing_and_file_disagree_the_file_counts() {
     assert!(hub.repo().join("blobs").join(etag).is_file());
     let requests = hub.requests().await;
     assert_eq!(requests.len(), 3, "{requests:?}");
+    // Another file with the same content in the listing takes no request.
+    let copies = FakeHub::start(&[("a", "# demo\n"), ("b", "# demo\n")]).await;
+    {
+        let mut state = copies.state();
+        state.body = Some(body.to_vec());
+        state.wrong_etag = Some(etag);
+    }
+    copies.cache().download_file("o/n", "a").await.unwrap();
+    copies.requests().await;
+    let path = copies.cache().snapshot_download("o/n").await.unwrap();
+    assert_eq!(fs::read(path.join("b")).unwrap(), body);
+    assert!(
+        copies
+            .requests()
+            .await
+            .iter()
+            .all(|request| !request.contains("resolve"))
+    );
 
     // Bytes that are not what the file's own etag says are refused all the same.
     let other = FakeHub::start(&[("README.md", "# demo\n")]).await;
