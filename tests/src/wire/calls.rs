@@ -134,6 +134,7 @@ fn table() -> Vec<Call> {
     let mut table = calls! {
         plain:
         resolve: GetHfFileMetadata, FileExists;
+        safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
         upload: CreateCommit, UploadFile, UploadFolder, DeleteFile, DeleteFiles, DeleteFolder, PreuploadLfsFiles;
         access: GrantAccess, CancelAccessRequest, AcceptAccessRequest, RejectAccessRequest;
         account: Whoami, AuthCheck;
@@ -185,15 +186,15 @@ impl Call {
         table().into_iter().find(|call| call.name == name)
     }
 
-    /// Makes the recorded call to the server at `url`, in a folder of its own.
-    pub(super) async fn make(&self, vector: &Vector, url: String) -> anyhow::Result<Called> {
+    /// Makes the recorded call to the server at `url`, with a cache below `home`.
+    pub(super) async fn make(&self, vector: &Vector, url: String, home: &Path) -> anyhow::Result<Called> {
         let folder = tempfile::tempdir()?;
         let mut args = match fill_value(&Value::Object(vector.args.clone()), &url) {
             Value::Object(args) => args,
             _ => Map::new(),
         };
-        let api = client(&url, folder.path())?.with_token(token(args.remove("token"))?);
-        let cache = HubCache::new(api.clone(), folder.path().join("cache"));
+        let api = client(&url, home)?.with_token(token(args.remove("token"))?);
+        let cache = HubCache::new(api.clone(), home.join("cache"));
         let world = World { api, cache };
         to_files(&mut args, folder.path())?;
         let mut begun = (self.begin)(&world, Value::Object(args.clone()));
@@ -217,7 +218,6 @@ impl Call {
 
 /// A client as the recorded one was: the token stored, no wait before a retry.
 fn client(url: &str, home: &Path) -> anyhow::Result<HfApi> {
-    let home = home.join("home");
     let home = home.to_str().expect("temporary folders have names that are text");
     let env = Env::from_pairs([("HF_HOME", home), ("HF_TOKEN", TOKEN), ("HF_ENDPOINT", url)]);
     let builder = HfApiBuilder::from_env(&env)?

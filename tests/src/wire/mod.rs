@@ -108,7 +108,8 @@ pub fn read(path: &Path) -> anyhow::Result<Vec<Vector>> {
     Ok(vectors)
 }
 
-/// Replays all vectors of a file, one after another.
+/// Replays all vectors of a file, one after another, with one cache, as they were recorded: a file that one call brought
+/// is there for the next.
 ///
 /// # Errors
 ///
@@ -119,26 +120,32 @@ pub fn run(path: &Path) -> anyhow::Result<Report> {
         .worker_threads(2)
         .enable_all()
         .build()?;
+    let home = tempfile::tempdir()?;
     let mut report = Report::default();
     for vector in vectors {
         let id = vector.id.clone();
-        let verdict = runtime.block_on(replay(vector))?;
+        let verdict = runtime.block_on(replay_in(vector, home.path()))?;
         report.verdicts.push((id, verdict));
     }
     Ok(report)
 }
 
-/// Replays one vector.
+/// Replays one vector, with an empty cache.
 ///
 /// # Errors
 ///
 /// When no server can be started or no folder made.
 pub async fn replay(vector: Vector) -> anyhow::Result<Verdict> {
+    let home = tempfile::tempdir()?;
+    replay_in(vector, home.path()).await
+}
+
+async fn replay_in(vector: Vector, home: &Path) -> anyhow::Result<Verdict> {
     let Some(call) = Call::named(&vector.op) else {
         return Ok(Verdict::Unknown);
     };
     let replies = Replies::start(&vector).await;
-    let called = tokio::time::timeout(PATIENCE, call.make(&vector, replies.url())).await;
+    let called = tokio::time::timeout(PATIENCE, call.make(&vector, replies.url(), home)).await;
     let outcome = match called {
         Err(_) => {
             return Ok(Verdict::Mismatched(vec![format!(
