@@ -118,6 +118,10 @@ impl Progress for Meter {
         self.lock().restarted(id, bytes);
     }
 
+    fn taken_back(&self, id: ProgressId, bytes: u64) {
+        self.lock().taken_back(id, bytes);
+    }
+
     fn finished(&self, id: ProgressId, outcome: Outcome) {
         self.lock().finished(id, outcome);
     }
@@ -300,6 +304,18 @@ impl State {
             file.done = bytes;
             if let Some(bar) = &file.bar {
                 bar.set_position(bytes);
+            }
+        }
+        self.show();
+    }
+
+    fn taken_back(&mut self, id: ProgressId, bytes: u64) {
+        if let Some(file) = self.files.get_mut(&id.0) {
+            let bytes = bytes.min(file.done);
+            file.done -= bytes;
+            self.position = self.position.saturating_sub(bytes);
+            if let Some(bar) = &file.bar {
+                bar.set_position(file.done);
             }
         }
         self.show();
@@ -531,12 +547,14 @@ mod tests {
         let c = state.started("c", Some(1_000_000));
         state.advanced(c, 500_000);
         state.restarted(c, 0);
+        state.advanced(c, 600_000);
+        state.taken_back(c, 600_000);
         state.advanced(c, 1_000_000);
         state.finished(c, Outcome::Done);
         assert_eq!(state.position, 6_000_000);
         assert_eq!(
             state.summary(Duration::from_secs(112)).unwrap(),
-            "2 files, 4.5 MB in 1 m 52 s (40.2 KB/s); 1 resumed, 1 already there"
+            "2 files, 5.1 MB in 1 m 52 s (45.5 KB/s); 1 resumed, 1 already there"
         );
     }
 

@@ -744,8 +744,11 @@ impl UploadFolderArgs {
             validate_card(&api, &repo, &opened).await?;
         }
         let deletions = match self.delete_patterns {
-            Some(patterns) => deletions(&api, &repo, &revision, base.as_ref(), &patterns.0, &files).await?,
-            None => Vec::new(),
+            // Without a pattern there is nothing to list for.
+            Some(patterns) if !patterns.0.is_empty() => {
+                deletions(&api, &repo, &revision, base.as_ref(), &patterns.0, &files).await?
+            }
+            _ => Vec::new(),
         };
         FolderUpload {
             api,

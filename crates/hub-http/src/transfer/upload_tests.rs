@@ -453,6 +453,7 @@ async fn d14_a_folder_is_its_files_and_nothing_of_git_or_the_cache() {
         .upload_folder("ada/demo", dir.path())
         .path_in_repo("/in/")
         .ignore_patterns("*.log")
+        .delete_patterns(Vec::<String>::new())
         .await
         .unwrap();
     assert_eq!(info.commit_message, "Upload folder using huggingface_hub");
@@ -1151,8 +1152,11 @@ async fn copies_from_another_repo_are_duplicated_first() {
 #[derive(Clone)]
 struct Log(Arc<LogState>);
 
+/// A file's path, its size, how much was reported of it, how it ended.
+type Logged = (String, u64, i64, Option<Outcome>);
+
 struct LogState {
-    files: Mutex<Vec<(String, u64, i64, Option<Outcome>)>>,
+    files: Mutex<Vec<Logged>>,
     on_advance: Box<dyn Fn(u64) + Send + Sync>,
 }
 
