@@ -133,7 +133,7 @@ macro_rules! calls {
 fn table() -> Vec<Call> {
     let mut table = calls! {
         plain:
-        resolve: GetHfFileMetadata, FileExists;
+        resolve: GetHfFileMetadata, FileExists, DownloadToPath, DownloadRange, DownloadBytes;
         safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
         upload: CreateCommit, UploadFile, UploadFolder, DeleteFile, DeleteFiles, DeleteFolder, PreuploadLfsFiles;
         access: GrantAccess, CancelAccessRequest, AcceptAccessRequest, RejectAccessRequest;
@@ -156,6 +156,7 @@ fn table() -> Vec<Call> {
     };
     table.extend(calls! {
         listing:
+        resolve: DownloadStream;
         access: ListPendingAccessRequests, ListAcceptedAccessRequests, ListRejectedAccessRequests;
         buckets: ListBuckets, ListBucketTree;
         collections: ListCollections;
