@@ -421,7 +421,8 @@ impl Fetch {
                         Some(Err(panic)) if panic.is_panic() => std::panic::resume_unwind(panic.into_panic()),
                         Some(Err(_)) | None => Ok(()),
                     };
-                    if session.plan().is_complete() {
+                    // Once all bytes are there it does not matter how a connection ended, unless it says that they are wrong.
+                    if session.plan().is_complete() && !matches!(result, Err(Trouble::Wrong(_))) {
                         lanes.shutdown().await;
                         return Ok(());
                     }
