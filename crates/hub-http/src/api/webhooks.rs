@@ -135,7 +135,7 @@ operation! {
         /// Its id.
         webhook_id: String,
         /// What it watches from now on.
-        #[serde(default)]
+        #[serde(default, deserialize_with = "null_is_empty")]
         watched: OneOrMany<WatchedItem>,
     ) -> UpdateWebhook(UpdateWebhookArgs) => Webhook {
         /// Where the news go.
@@ -149,6 +149,12 @@ operation! {
         /// Secrets of the job's runs; only with `job_id`. An empty value removes one, those not named stay.
         secrets: Secrets,
     }
+}
+
+/// In a recorded call, null is what was not given.
+fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<OneOrMany<WatchedItem>, D::Error> {
+    let given = <Option<OneOrMany<WatchedItem>> as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(given.unwrap_or_default())
 }
 
 impl UpdateWebhookArgs {
