@@ -113,6 +113,17 @@ fn every_difference_is_seen() {
 }
 
 #[test]
+fn what_cannot_be_right_is_refused_by_both() {
+    let mut vector = squash();
+    vector["exchanges"] = json!([]);
+    vector["args"]["repo_id"] = json!("not//an id");
+    vector["outcome"] = json!("HFValidationError");
+    assert_eq!(verdict(vector.clone()), Verdict::Matched { spared: vec![] });
+    vector["outcome"] = json!("ok");
+    assert!(matches!(verdict(vector), Verdict::Mismatched(_)));
+}
+
+#[test]
 fn an_operation_that_there_is_not_is_unknown() {
     let mut vector = squash();
     vector["op"] = json!("make_coffee");

@@ -31,7 +31,18 @@ pub(super) enum Outcome {
     Failed { names: Vec<&'static str>, message: String },
 }
 
+/// What the Python client says of an argument that cannot be right.
+const REFUSALS: [&str; 3] = ["HFValidationError", "ValueError", "TypeError"];
+
 impl Outcome {
+    /// An argument that cannot be right.
+    pub(super) fn refused(message: String) -> Self {
+        Self::Failed {
+            names: REFUSALS.into(),
+            message,
+        }
+    }
+
     /// Whether it is the recorded one.
     pub(super) fn is(&self, recorded: &str) -> bool {
         match self {
@@ -314,7 +325,7 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         Error::Metadata { .. } => vec!["FileMetadataError"],
         Error::Offline { .. } => vec!["OfflineModeIsEnabled"],
         Error::TokenNotFound => vec!["LocalTokenNotFoundError"],
-        Error::Invalid(_) => vec!["HFValidationError", "ValueError", "TypeError"],
+        Error::Invalid(_) => REFUSALS.into(),
         _ if err.status().is_some() => vec!["HfHubHTTPError"],
         _ => vec![],
     }
@@ -323,7 +334,7 @@ fn python_names(err: &Error) -> Vec<&'static str> {
 fn names_of_cache_error(err: &hub_cache::Error) -> Vec<&'static str> {
     match err {
         hub_cache::Error::Http(err) => python_names(err),
-        hub_cache::Error::Invalid(_) => vec!["HFValidationError", "ValueError", "TypeError"],
+        hub_cache::Error::Invalid(_) => REFUSALS.into(),
         hub_cache::Error::NotCached { .. } => vec!["LocalEntryNotFoundError"],
         hub_cache::Error::IncompleteSnapshot { .. } => vec!["IncompleteSnapshotError", "LocalEntryNotFoundError"],
         _ => vec![],
