@@ -132,7 +132,10 @@ impl ListRepoFilesArgs {
 impl GetPathsInfoArgs {
     async fn run(self, api: HfApi) -> Result<Vec<TreeEntry>> {
         let mut entries = Vec::new();
-        for paths in self.paths.0.chunks(PATHS_PER_REQUEST) {
+        // Asked about nothing, the Hub still tells whether there is such a repository.
+        let none: [&[String]; 1] = [&[]];
+        let none = none.into_iter().filter(|_| self.paths.0.is_empty());
+        for paths in self.paths.0.chunks(PATHS_PER_REQUEST).chain(none) {
             let page: Vec<TreeEntry> = api.send(self.request(paths)).await?.json().await?;
             entries.extend(page);
         }
@@ -246,12 +249,11 @@ mod tests {
             "POST /api/models/a/b/paths-info/v1 paths=README.md&paths=data%2F%C3%BC%26x.csv&expand=false"
         );
         assert_eq!(asked[2], "POST /api/models/a/b/paths-info/v1 paths=500&expand=true");
-        assert!(
-            api.get_paths_info("a/b", Vec::<String>::new())
-                .await
-                .unwrap()
-                .is_empty()
+        let nothing = api.get_paths_info("a/b", Vec::<String>::new()).await.unwrap_err();
+        assert_eq!(nothing.status(), Some(404), "there is no such revision");
+        assert_eq!(
+            hub.asked().await[3],
+            "POST /api/models/a/b/paths-info/main expand=false"
         );
-        assert_eq!(hub.asked().await.len(), 3);
     }
 }

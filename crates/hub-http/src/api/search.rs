@@ -230,7 +230,7 @@ impl Query {
 
     /// Values with a prefix, which a caller may have written already.
     fn prefixed(mut self, key: &str, prefix: &str, values: Option<&OneOrMany<String>>) -> Self {
-        for value in values.iter().flat_map(|values| &values.0) {
+        for value in given(values).iter().flat_map(|values| &values.0) {
             let bare = value.strip_prefix(prefix).and_then(|rest| rest.strip_prefix(':'));
             self.0 = self.0.query(key, format!("{prefix}:{}", bare.unwrap_or(value)));
         }
@@ -253,6 +253,11 @@ impl Query {
     fn number(self, key: &str, value: Option<u64>) -> Self {
         Self(self.0.query_opt(key, value))
     }
+}
+
+/// A lone empty text is nothing to filter by.
+fn given(values: Option<&OneOrMany<String>>) -> Option<&OneOrMany<String>> {
+    values.filter(|values| !matches!(&values.0[..], [only] if only.is_empty()))
 }
 
 /// Single properties exclude what asks for sets of them.
@@ -295,10 +300,10 @@ impl ListModelsArgs {
             return Err(ValidationError::new("emissions thresholds", bounds, "need card_data"));
         }
         let query = Query::new("/api/models")
-            .each("filter", self.filter.as_ref())
+            .each("filter", given(self.filter.as_ref()))
             .prefixed("filter", "dataset", self.trained_dataset.as_ref())
             .text("author", self.author.as_deref())
-            .each("apps", self.apps.as_ref());
+            .each("apps", given(self.apps.as_ref()));
         let query = Query(query.0.query_opt("gated", self.gated))
             .text("inference", self.inference.as_deref())
             .each("inference_provider", self.inference_provider.as_ref())
@@ -435,6 +440,8 @@ mod tests {
             .unwrap();
         assert_eq!((found.len(), found[0].id.as_str()), (1, "a/b"));
         api.list_models()
+            .filter("")
+            .trained_dataset("")
             .author("")
             .search("")
             .full(false)
