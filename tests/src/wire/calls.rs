@@ -324,7 +324,8 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         Error::BadRequest(_) => vec!["BadRequestError"],
         Error::Metadata { .. } => vec!["FileMetadataError"],
         Error::Offline { .. } => vec!["OfflineModeIsEnabled"],
-        Error::TokenNotFound => vec!["LocalTokenNotFoundError"],
+        // There, a call that needs a token has another error for one that was switched off.
+        Error::TokenNotFound => vec!["LocalTokenNotFoundError", "ValueError"],
         Error::Invalid(_) => REFUSALS.into(),
         _ if err.status().is_some() => vec!["HfHubHTTPError"],
         _ => vec![],
