@@ -713,7 +713,7 @@ async fn a_file_that_cannot_be_read_to_its_end_is_told_and_not_tried_again() {
         .unwrap_err();
     assert!(matches!(err, Error::Integrity { .. }), "{err:?}");
     assert!(fake.commits().is_empty());
-    assert_eq!(log.outcomes(), [Outcome::Failed]);
+    assert_eq!(log.outcomes().await, [Outcome::Failed]);
 }
 
 #[tokio::test]
@@ -800,7 +800,7 @@ async fn a_large_folder_goes_in_commits_of_250_at_first() {
         .collect();
     assert_eq!((paths.len(), paths.iter().collect::<BTreeSet<_>>().len()), (1000, 1000));
     assert_eq!(info.commit_message, format!("All (part {})", commits.len()));
-    assert_eq!(log.outcomes(), [Outcome::Done; 1000]);
+    assert_eq!(log.outcomes().await, [Outcome::Done; 1000]);
 
     // The same again: nothing is sent but questions.
     let info = fake.api().upload_folder("ada/demo", dir.path()).await.unwrap();
@@ -1174,12 +1174,19 @@ impl Log {
         }))
     }
 
-    fn outcomes(&self) -> Vec<Outcome> {
-        let files = self.0.files.lock().unwrap();
-        files
-            .iter()
-            .map(|(.., outcome)| outcome.expect("every file ends"))
-            .collect()
+    /// How each file ended. The connection lets go of a request's body, which may be a moment after the error is told.
+    async fn outcomes(&self) -> Vec<Outcome> {
+        let ended = async {
+            loop {
+                let outcomes: Option<Vec<Outcome>> = self.0.files.lock().unwrap().iter().map(|file| file.3).collect();
+                match outcomes {
+                    Some(outcomes) => return outcomes,
+                    None => tokio::time::sleep(Duration::from_millis(1)).await,
+                }
+            }
+        };
+        let limit = Duration::from_secs(10);
+        tokio::time::timeout(limit, ended).await.expect("every file ends")
     }
 
     /// Each file, its size, which is also what was reported of it, and how it ended.
