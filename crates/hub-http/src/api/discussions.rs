@@ -46,17 +46,11 @@ operation! {
 impl GetRepoDiscussionsArgs {
     async fn run(self, api: HfApi) -> Result<Items<Discussion>> {
         let repo = discussed(self.repo_id, self.repo_type)?;
-        let mut request =
-            Request::get(format!("/api/{}/discussions", repo.api_path())).query_opt("author", self.author);
-        if let Some(kind) = self.discussion_type {
-            request = request.query_opt("type", Some(kind).filter(|kind| *kind != DiscussionTypeFilter::All));
-        }
-        if let Some(status) = self.discussion_status {
-            request = request.query_opt(
-                "status",
-                Some(status).filter(|status| *status != DiscussionStatusFilter::All),
-            );
-        }
+        // What is said is sent, also where it is what the Hub does by itself.
+        let request = Request::get(format!("/api/{}/discussions", repo.api_path()))
+            .query_opt("author", self.author)
+            .query_opt("type", self.discussion_type)
+            .query_opt("status", self.discussion_status);
         Ok(Items::numbered(api, request, "p", |page: Page| {
             let more = page.start + (page.discussions.len() as u64) < page.count;
             (page.discussions, more)
