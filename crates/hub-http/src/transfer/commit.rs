@@ -1,6 +1,6 @@
 //! The body of a commit: one line of JSON for its message and for each change, files in base64, streamed from disk.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
@@ -83,11 +83,10 @@ impl Commit {
         let payload = Arc::new(self.payload(progress));
         let request = self.request(&payload);
         let request = if retried { request.retried() } else { request };
-        let (reply, bytes) = api
-            .send_whole(request)
-            .await
-            .map_err(|err| explained(err, self.deletes()))?;
-        payload.finish();
+        let sent = api.send_whole(request).await;
+        // Not left to whoever drops the body last: the thread that reads it may still be at it.
+        payload.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
+        let (reply, bytes) = sent.map_err(|err| explained(err, self.deletes()))?;
         let url = reply.url().to_owned();
         let reply: Reply = crate::request::parse_json(&url, &bytes)?;
         if self.create_pr && reply.pull_request_url.is_none() {
@@ -132,6 +131,7 @@ impl Commit {
         let mut payload = Payload {
             parts: Vec::new(),
             progress: progress.clone(),
+            ended: AtomicBool::new(false),
         };
         payload.line(Line::Header {
             summary: &self.summary,
@@ -190,6 +190,7 @@ enum Line<'a> {
 struct Payload {
     parts: Vec<Part>,
     progress: ProgressHandle,
+    ended: AtomicBool,
 }
 
 enum Part {
@@ -247,13 +248,14 @@ impl Payload {
             .sum()
     }
 
-    /// The commit is made.
-    fn finish(&self) {
+    /// The commit is made, or it failed: its files ended so, and no other begins.
+    fn end(&self, outcome: Outcome) {
+        self.ended.store(true, Ordering::Relaxed);
         for part in &self.parts {
             if let Part::File(file) = part
                 && let Some(bar) = file.bar.get()
             {
-                bar.end(Outcome::Done);
+                bar.end(outcome);
             }
         }
     }
@@ -262,6 +264,9 @@ impl Payload {
 impl Pieces for Payload {
     fn write(&self, send: &mut dyn FnMut(Bytes) -> bool) -> Result<()> {
         for part in &self.parts {
+            if self.ended.load(Ordering::Relaxed) {
+                return Ok(());
+            }
             let mut listened = true;
             match part {
                 Part::Text(text) => listened = send(Bytes::copy_from_slice(text)),

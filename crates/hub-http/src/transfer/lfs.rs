@@ -79,15 +79,10 @@ pub(crate) async fn upload(
             let running = async move {
                 let _slot = uploads.slots.acquire().await;
                 let bar = Arc::new(progress.start(&file.path, Some(file.pointer.size)));
-                let outcome = match one(api, file, object, &bar).await {
-                    // The addresses are signed and expire, as they may when many files wait for their turn.
-                    Err(Error::Forbidden(_) | Error::Unauthorized(_)) => {
-                        let mut again = batch(api, repo, revision, &[file.pointer]).await?;
-                        one(api, file, again.remove(&file.pointer.oid.to_string()), &bar).await?
-                    }
-                    outcome => outcome?,
-                };
-                bar.end(outcome);
+                let outcome = again_if_expired(api, repo, revision, file, object, &bar).await;
+                // Not left to whoever drops it last: a body's reader may still be at it.
+                bar.end(*outcome.as_ref().unwrap_or(&Outcome::Failed));
+                outcome?;
                 Ok::<(), Error>(())
             };
             running.boxed()
@@ -95,6 +90,25 @@ pub(crate) async fn upload(
         futures_util::future::try_join_all(running.collect::<Vec<_>>()).await?;
     }
     Ok(())
+}
+
+/// Uploads one file; where its address is refused, asks for another, once. Addresses are signed and expire, as they may
+/// when many files wait for their turn.
+async fn again_if_expired(
+    api: &HfApi,
+    repo: &RepoId,
+    revision: Option<&Revision>,
+    file: &LfsFile,
+    object: Option<LfsObject>,
+    bar: &Arc<FileProgress>,
+) -> Result<Outcome> {
+    match one(api, file, object, bar).await {
+        Err(Error::Forbidden(_) | Error::Unauthorized(_)) => {
+            let mut again = batch(api, repo, revision, &[file.pointer]).await?;
+            one(api, file, again.remove(&file.pointer.oid.to_string()), bar).await
+        }
+        outcome => outcome,
+    }
 }
 
 /// Asks what to do for each file. Any refusal fails the whole.
