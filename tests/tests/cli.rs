@@ -501,8 +501,9 @@ fn the_cache_is_listed_and_cleaned_and_never_another_repo_hit() {
     assert_eq!(empty.stdout, "No results found.\n");
     let _ = env.hub(["cache", "ls", "--cache-dir", "nowhere"]).failure(1);
 
-    env.write("demo/config.json", "{}");
-    for id in ["ada/old", "ada/other"] {
+    // Of other content: the same files uploaded within one second would be the same commit.
+    for (id, config) in [("ada/old", "{}"), ("ada/other", "{\"other\":true}")] {
+        env.write("demo/config.json", config);
         let _ = env.hub(["upload", id, "demo"]).success();
         let _ = env.hub(["download", id]).success();
     }
