@@ -94,7 +94,7 @@ macro_rules! answer {
                         let text = self.$field.unwrap_or_default();
                         return Err(ValidationError::new(stringify!($field), text, "must have 200 characters at the most").into());
                     }
-                    super::set(&mut body, $wire, self.$field);
+                    super::put(&mut body, $wire, self.$field);
                 )?
                 api.send(Request::post(path(self.repo_id, self.repo_type, "handle")?).json(&body)).await.map(drop)
             }

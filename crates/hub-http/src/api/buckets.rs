@@ -56,9 +56,9 @@ impl CreateBucketArgs {
             (None, visibility) => visibility,
         };
         let mut body = json!({});
-        super::set(&mut body, "visibility", visibility);
-        super::set(&mut body, "resourceGroupId", self.resource_group_id);
-        super::set(&mut body, "region", self.region);
+        super::put(&mut body, "visibility", visibility);
+        super::put(&mut body, "resourceGroupId", self.resource_group_id);
+        super::put(&mut body, "region", self.region);
         let path = path(&self.bucket_id);
         let mut url: BucketUrl = match api.send(Request::post(&path).json(&body)).await {
             Ok(reply) => reply.json().await?,

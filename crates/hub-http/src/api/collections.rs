@@ -105,8 +105,8 @@ impl CreateCollectionArgs {
             "namespace": namespace,
             "private": self.private.unwrap_or(false),
         });
-        super::set(&mut body, "description", self.description);
-        super::set(&mut body, "resourceGroupId", self.resource_group_id);
+        super::put(&mut body, "description", self.description);
+        super::put(&mut body, "resourceGroupId", self.resource_group_id);
         match api.send(Request::post("/api/collections").json(&body)).await {
             Ok(reply) => read(reply).await,
             Err(Error::Conflict(reply)) if self.exists_ok == Some(true) => {
@@ -156,11 +156,11 @@ operation! {
 impl UpdateCollectionMetadataArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
         let mut body = json!({});
-        super::set(&mut body, "position", self.position);
-        super::set(&mut body, "private", self.private);
-        super::set(&mut body, "theme", self.theme);
-        super::set(&mut body, "title", self.title);
-        super::set(&mut body, "description", self.description);
+        super::put(&mut body, "position", self.position);
+        super::put(&mut body, "private", self.private);
+        super::put(&mut body, "theme", self.theme);
+        super::put(&mut body, "title", self.title);
+        super::put(&mut body, "description", self.description);
         read(
             api.send(Request::new(http::Method::PATCH, path(&self.collection_slug)?).json(&body))
                 .await?,
@@ -255,7 +255,7 @@ operation! {
 impl AddCollectionItemArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
         let mut body = json!({ "item": { "id": self.item_id, "type": self.item_type } });
-        super::set(&mut body, "note", checked_note(self.note)?);
+        super::put(&mut body, "note", checked_note(self.note)?);
         match api
             .send(Request::post(format!("{}/items", path(&self.collection_slug)?)).json(&body))
             .await
@@ -295,8 +295,8 @@ impl UpdateCollectionItemArgs {
     async fn run(self, api: HfApi) -> Result<()> {
         let path = item_path(&self.collection_slug, &self.item_object_id)?;
         let mut body = json!({});
-        super::set(&mut body, "position", self.position);
-        super::set(&mut body, "note", checked_note(self.note)?);
+        super::put(&mut body, "position", self.position);
+        super::put(&mut body, "note", checked_note(self.note)?);
         api.send(Request::new(http::Method::PATCH, path).json(&body))
             .await
             .map(drop)

@@ -3,7 +3,7 @@
 use hub_types::commits::GitCommitInfo;
 use hub_types::repos::{GitRefs, LfsFileInfo};
 use hub_types::{OneOrMany, RepoId, RepoType, Revision, ValidationError};
-use serde_json::{Map, json};
+use serde_json::json;
 
 use super::{answered, forbid_kernel, put, segment};
 use crate::client::HfApi;
@@ -270,7 +270,7 @@ impl CreateBranchArgs {
     }
 
     fn request(&self, repo: &RepoId) -> Result<Request, ValidationError> {
-        let mut payload = Map::new();
+        let mut payload = json!({});
         put(&mut payload, "startingPoint", self.revision.as_ref());
         let branch = segment("branch", &self.branch)?;
         Ok(Request::post(format!("/api/{}/branch/{branch}", repo.api_path())).json(&payload))
@@ -303,7 +303,7 @@ impl CreateTagArgs {
         segment("tag", &self.tag)?;
         let repo = self.repo_id.clone().typed(self.repo_type);
         let revision = self.revision.clone().unwrap_or_default();
-        let mut payload = Map::new();
+        let mut payload = json!({});
         put(&mut payload, "tag", Some(&self.tag));
         put(&mut payload, "message", self.tag_message.as_ref());
         Ok(Request::post(format!("/api/{}/tag/{}", repo.api_path(), revision.encoded())).json(&payload))

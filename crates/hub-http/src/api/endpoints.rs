@@ -284,11 +284,11 @@ impl CreateInferenceEndpointArgs {
             "revision": self.revision,
             "image": image(self.custom_image, credentials)?,
         });
-        super::set(&mut model, "task", self.task);
-        super::set(&mut model, "command", self.container_command);
-        super::set(&mut model, "args", self.container_args);
-        super::set(&mut model, "env", self.env.filter(|env| !env.is_empty()));
-        super::set(
+        super::put(&mut model, "task", self.task);
+        super::put(&mut model, "command", self.container_command);
+        super::put(&mut model, "args", self.container_args);
+        super::put(&mut model, "env", self.env.filter(|env| !env.is_empty()));
+        super::put(
             &mut model,
             "secrets",
             self.secrets.filter(|secrets| !secrets.0.is_empty()),
@@ -319,12 +319,12 @@ impl CreateInferenceEndpointArgs {
         }
         if self.domain.is_some() || self.path.is_some() {
             let mut route = json!({});
-            super::set(&mut route, "domain", self.domain);
-            super::set(&mut route, "path", self.path);
+            super::put(&mut route, "domain", self.domain);
+            super::put(&mut route, "path", self.path);
             body["route"] = route;
         }
-        super::set(&mut body, "cacheHttpResponses", self.cache_http_responses);
-        super::set(&mut body, "tags", self.tags);
+        super::put(&mut body, "cacheHttpResponses", self.cache_http_responses);
+        super::put(&mut body, "tags", self.tags);
         Ok(body)
     }
 }
@@ -406,8 +406,8 @@ impl UpdateInferenceEndpointArgs {
                 None => current_image(&api, &path).await?,
             };
             if let Some(variant) = current.as_object_mut().and_then(|image| image.values_mut().next()) {
-                super::set(variant, "tensorParallelSize", self.tensor_parallel_size);
-                super::set(variant, "dataParallelSize", self.data_parallel_size);
+                super::put(variant, "tensorParallelSize", self.tensor_parallel_size);
+                super::put(variant, "dataParallelSize", self.data_parallel_size);
             }
             image = Some(current);
         }
@@ -417,36 +417,36 @@ impl UpdateInferenceEndpointArgs {
 
     fn body(self, image: Option<Value>) -> Value {
         let mut scaling = json!({});
-        super::set(&mut scaling, "minReplica", self.min_replica);
-        super::set(&mut scaling, "maxReplica", self.max_replica);
-        super::set(&mut scaling, "scaleToZeroTimeout", self.scale_to_zero_timeout);
+        super::put(&mut scaling, "minReplica", self.min_replica);
+        super::put(&mut scaling, "maxReplica", self.max_replica);
+        super::put(&mut scaling, "scaleToZeroTimeout", self.scale_to_zero_timeout);
         if let Some(metric) = &self.scaling_metric {
             scaling["measure"] = json!({ metric: self.scaling_threshold });
         }
         let mut compute = json!({});
-        super::set(&mut compute, "accelerator", self.accelerator);
-        super::set(&mut compute, "instanceSize", self.instance_size);
-        super::set(&mut compute, "instanceType", self.instance_type);
-        super::set(&mut compute, "scaling", filled(scaling));
+        super::put(&mut compute, "accelerator", self.accelerator);
+        super::put(&mut compute, "instanceSize", self.instance_size);
+        super::put(&mut compute, "instanceType", self.instance_type);
+        super::put(&mut compute, "scaling", filled(scaling));
         let mut model = json!({});
-        super::set(&mut model, "repository", self.repository);
-        super::set(&mut model, "framework", self.framework);
-        super::set(&mut model, "revision", self.revision);
-        super::set(&mut model, "task", self.task);
-        super::set(&mut model, "image", image);
-        super::set(&mut model, "command", self.container_command);
-        super::set(&mut model, "args", self.container_args);
-        super::set(&mut model, "env", self.env);
-        super::set(&mut model, "secrets", self.secrets);
+        super::put(&mut model, "repository", self.repository);
+        super::put(&mut model, "framework", self.framework);
+        super::put(&mut model, "revision", self.revision);
+        super::put(&mut model, "task", self.task);
+        super::put(&mut model, "image", image);
+        super::put(&mut model, "command", self.container_command);
+        super::put(&mut model, "args", self.container_args);
+        super::put(&mut model, "env", self.env);
+        super::put(&mut model, "secrets", self.secrets);
         let mut route = json!({});
-        super::set(&mut route, "domain", self.domain);
-        super::set(&mut route, "path", self.path);
+        super::put(&mut route, "domain", self.domain);
+        super::put(&mut route, "path", self.path);
         let mut body = json!({});
-        super::set(&mut body, "compute", filled(compute));
-        super::set(&mut body, "model", filled(model));
-        super::set(&mut body, "route", filled(route));
-        super::set(&mut body, "cacheHttpResponses", self.cache_http_responses);
-        super::set(&mut body, "tags", self.tags);
+        super::put(&mut body, "compute", filled(compute));
+        super::put(&mut body, "model", filled(model));
+        super::put(&mut body, "route", filled(route));
+        super::put(&mut body, "cacheHttpResponses", self.cache_http_responses);
+        super::put(&mut body, "tags", self.tags);
         body
     }
 }
@@ -503,8 +503,8 @@ impl CreateInferenceEndpointFromCatalogArgs {
         if let Some(name) = self.name {
             body["config"] = json!({ "name": name });
         }
-        super::set(&mut body, "accelerator", self.accelerator);
-        super::set(&mut body, "ggufFile", self.gguf_file);
+        super::put(&mut body, "accelerator", self.accelerator);
+        super::put(&mut body, "ggufFile", self.gguf_file);
         #[derive(Deserialize)]
         struct Reply {
             endpoint: InferenceEndpoint,
@@ -600,7 +600,7 @@ fn image(image: Option<Value>, credentials: (Option<String>, Option<Secret>)) ->
                 return Err(ValidationError::new("registry user name", username, "needs a custom image").into());
             };
             let mut credentials = json!({ "username": username });
-            super::set(&mut credentials, "password", password);
+            super::put(&mut credentials, "password", password);
             custom["credentials"] = credentials;
         }
     }

@@ -481,8 +481,8 @@ impl CreateScheduledJobArgs {
             resource_group_id: self.resource_group_id,
         };
         let mut body = json!({ "jobSpec": spec.into_json()?, "schedule": checked_schedule(self.schedule)? });
-        super::set(&mut body, "concurrency", self.concurrency);
-        super::set(&mut body, "suspend", self.suspend);
+        super::put(&mut body, "concurrency", self.concurrency);
+        super::put(&mut body, "suspend", self.suspend);
         let path = scheduled_path(&api, self.namespace).await?;
         api.send(Request::post(path).json(&body)).await?.json().await
     }
@@ -746,26 +746,26 @@ impl JobBody {
             Some(space) => body["spaceId"] = space.into(),
             None => body["dockerImage"] = self.image.as_str().into(),
         }
-        super::set(
+        super::put(
             &mut body,
             "secrets",
             self.secrets.filter(|secrets| !secrets.0.is_empty()),
         );
-        super::set(
+        super::put(
             &mut body,
             "timeoutSeconds",
             self.timeout.map(|text| seconds(&text)).transpose()?.flatten(),
         );
-        super::set(&mut body, "attempts", self.attempts);
+        super::put(&mut body, "attempts", self.attempts);
         if let Some(volumes) = self.volumes.filter(|volumes| !volumes.0.is_empty()) {
             super::checked_volumes(&volumes.0)?;
-            super::set(&mut body, "volumes", Some(volumes));
+            super::put(&mut body, "volumes", Some(volumes));
         }
         let exposed = ports(self.expose, self.expose_public);
         if exposed["ports"].as_array().is_some_and(|ports| !ports.is_empty()) {
             body["expose"] = exposed;
         }
-        super::set(&mut body, "resourceGroupId", self.resource_group_id);
+        super::put(&mut body, "resourceGroupId", self.resource_group_id);
         Ok(body)
     }
 }
@@ -860,7 +860,7 @@ fn network(group: Option<String>, aliases: Option<OneOrMany<String>>) -> Result<
         }
     }
     let mut network = json!({ "group": group });
-    super::set(
+    super::put(
         &mut network,
         "aliases",
         Some(aliases).filter(|aliases| !aliases.is_empty()),

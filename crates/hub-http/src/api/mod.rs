@@ -6,7 +6,7 @@ use hub_types::spaces::Volume;
 use hub_types::{RepoId, RepoType, ValidationError};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::client::HfApi;
 use crate::error::{Error, Result};
@@ -53,22 +53,6 @@ fn segment(what: &'static str, text: &str) -> Result<String, ValidationError> {
     }
 }
 
-/// The members of a `json!({…})`.
-fn body(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
-}
-
-/// Adds a member to a body, if there is a value.
-fn put(body: &mut Map<String, Value>, key: &str, value: Option<impl Serialize>) {
-    if let Some(value) = value {
-        let value = serde_json::to_value(value).expect("our request types have string keys and no failing serializers");
-        body.insert(key.to_owned(), value);
-    }
-}
-
 /// Some calls are not for repositories of kernels.
 fn forbid_kernel(repo: &RepoId) -> Result<(), ValidationError> {
     if repo.repo_type() == RepoType::Kernel {
@@ -81,8 +65,8 @@ fn forbid_kernel(repo: &RepoId) -> Result<(), ValidationError> {
     Ok(())
 }
 
-/// Puts a value into a JSON object, if there is one.
-fn set(body: &mut Value, key: &str, value: Option<impl Serialize>) {
+/// Adds a member to a JSON object, if there is a value.
+fn put(body: &mut Value, key: &str, value: Option<impl Serialize>) {
     if let Some(value) = value {
         body[key] = serde_json::to_value(value).expect("our request types have string keys and no failing serializers");
     }

@@ -9,9 +9,9 @@ use hub_types::repos::{
 use hub_types::spaces::{SpaceHardware, SpaceTemplate, Volume};
 use hub_types::{CommitHash, OneOrMany, RepoId, RepoType, Revision, ValidationError};
 use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
-use super::{answered, body, forbid_kernel, put, segment};
+use super::{answered, forbid_kernel, put, segment};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
@@ -454,7 +454,7 @@ struct SpaceOptions<'a> {
 
 impl SpaceOptions<'_> {
     /// Adds them to a request's body; for what is no Space they mean nothing, as in the Python client.
-    fn put(&self, payload: &mut Map<String, Value>, repo_type: RepoType) {
+    fn put(&self, payload: &mut Value, repo_type: RepoType) {
         if repo_type != RepoType::Space {
             let given = self.hardware.is_some()
                 || self.sleep_time.is_some()
@@ -593,7 +593,7 @@ impl CreateRepoArgs {
     }
 
     fn request(&self, repo: &RepoId, visibility: Option<Visibility>) -> Request {
-        let mut payload = body(json!({"name": repo.name(), "organization": repo.namespace()}));
+        let mut payload = json!({"name": repo.name(), "organization": repo.namespace()});
         put(&mut payload, "visibility", visibility);
         put_type(&mut payload, self.repo_type, repo);
         if repo.repo_type() == RepoType::Space {
@@ -615,7 +615,7 @@ impl CreateRepoArgs {
 }
 
 /// The `type` of a body: as the Python client, said when the caller said it.
-fn put_type(payload: &mut Map<String, Value>, given: Option<RepoType>, repo: &RepoId) {
+fn put_type(payload: &mut Value, given: Option<RepoType>, repo: &RepoId) {
     if given.is_some() || repo.repo_type() != RepoType::Model {
         put(payload, "type", Some(repo.repo_type()));
     }
@@ -661,7 +661,7 @@ impl DeleteRepoArgs {
 
     fn request(&self) -> Request {
         let repo = self.repo_id.clone().typed(self.repo_type);
-        let mut payload = body(json!({"name": repo.name(), "organization": repo.namespace()}));
+        let mut payload = json!({"name": repo.name(), "organization": repo.namespace()});
         put_type(&mut payload, self.repo_type, &repo);
         Request::delete("/api/repos/delete").json(&payload)
     }
@@ -698,14 +698,14 @@ impl UpdateRepoSettingsArgs {
     fn request(&self) -> Result<Request, ValidationError> {
         let repo = self.repo_id.clone().typed(self.repo_type);
         forbid_kernel(&repo)?;
-        let mut payload = Map::new();
+        let mut payload = json!({});
         if let Some(Gated::Other(word)) = &self.gated {
             return Err(ValidationError::new("gated", word, "must be 'auto', 'manual' or false"));
         }
         put(&mut payload, "gated", self.gated.as_ref());
         let visibility = visibility(self.private, self.visibility.as_ref(), repo.repo_type())?;
         put(&mut payload, "visibility", visibility);
-        if payload.is_empty() {
+        if payload == json!({}) {
             return Err(ValidationError::new(
                 "settings",
                 repo.id(),
@@ -739,7 +739,7 @@ impl DuplicateRepoArgs {
     }
 
     fn request(&self, from: &RepoId, to: &RepoId, visibility: Option<Visibility>) -> Request {
-        let mut payload = body(json!({"repository": to.id()}));
+        let mut payload = json!({"repository": to.id()});
         put(&mut payload, "visibility", visibility);
         put(&mut payload, "resourceGroupId", self.resource_group_id.as_ref());
         let space = SpaceOptions {

@@ -164,7 +164,7 @@ impl UpdateWebhookArgs {
         }
         let path = path(&self.webhook_id)?;
         let mut body = json!({ "watched": self.watched });
-        super::set(&mut body, "domains", self.domains);
+        super::put(&mut body, "domains", self.domains);
         target(&mut body, self.url, self.job_id, self.secret, self.secrets)?;
         send(&api, Request::post(path).json(&body)).await
     }
@@ -232,10 +232,10 @@ fn target(
     if secrets.is_some() && job_id.is_none() {
         return Err(ValidationError::new("argument", "secrets", "needs job_id: only a job has secrets").into());
     }
-    super::set(body, "url", url);
-    super::set(body, "jobSourceId", job_id);
-    super::set(body, "secret", secret);
-    super::set(body, "secrets", secrets);
+    super::put(body, "url", url);
+    super::put(body, "jobSourceId", job_id);
+    super::put(body, "secret", secret);
+    super::put(body, "secrets", secrets);
     Ok(())
 }
 
