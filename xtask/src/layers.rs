@@ -53,6 +53,18 @@ const WITHOUT: &[Without] = &[
     },
     Without {
         package: "hub-cli",
+        arguments: &["--no-default-features", "--features", "native-tls"],
+        banned: &["rustls", "ring", "aws-lc-sys", "tokio-rustls"],
+        reason: "who must use the system's TLS may have no other",
+    },
+    Without {
+        package: "hub-cli",
+        arguments: &["--no-default-features", "--features", "aws-lc"],
+        banned: &["ring", "openssl-sys", "native-tls"],
+        reason: "who must use aws-lc may have no other",
+    },
+    Without {
+        package: "hub-cli",
         arguments: &[],
         banned: &["aws-lc-sys", "openssl-sys", "native-tls", "hf-xet"],
         reason: "a plain build has one TLS provider, which builds fast, and no Xet",

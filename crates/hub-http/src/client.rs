@@ -524,8 +524,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Config {
     fn client(&self, idle: Option<Duration>, http1: bool) -> Result<reqwest::Client> {
-        // A program that has chosen a provider keeps it; otherwise ours, which builds fast.
-        let _ = rustls::crypto::ring::default_provider().install_default();
         let setup = |err: reqwest::Error| Error::Setup { source: err.into() };
         let mut builder = reqwest::Client::builder()
             // Redirects are followed in `request`, which decides at each hop who may see the token.
@@ -535,6 +533,7 @@ impl Config {
             .tcp_keepalive(Duration::from_secs(30))
             .pool_max_idle_per_host(16)
             .referer(false);
+        builder = tls(builder);
         if let Some(idle) = idle {
             builder = builder.read_timeout(idle);
         }
@@ -558,6 +557,20 @@ impl Config {
         builder.build().map_err(setup)
     }
 }
+
+/// TLS by the library that this was built with. A program that has chosen a provider of rustls keeps it.
+fn tls(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
+    #[cfg(all(feature = "aws-lc", not(feature = "native-tls")))]
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    #[cfg(all(feature = "rustls", not(any(feature = "aws-lc", feature = "native-tls"))))]
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    #[cfg(feature = "native-tls")]
+    let builder = builder.tls_backend_native();
+    builder
+}
+
+#[cfg(not(any(feature = "rustls", feature = "aws-lc", feature = "native-tls")))]
+compile_error!("hub-http needs a library for TLS: turn on one of the features rustls, aws-lc and native-tls");
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,13 @@
 //! What lives here: requests, tokens, retries, pages, and [`transfer`]. What does not: directories. The cache that is
 //! shared with Python is the crate `hub-cache`, which builds on this one.
 //!
-//! Features: `blocking` (on by default) adds `.wait()` to every operation.
+//! Features:
+//!
+//! - `blocking` (on by default) adds `.wait()` to every operation.
+//! - `rustls` (on by default), `aws-lc` or `native-tls` choose the library for TLS: rustls with ring, rustls with
+//!   aws-lc, or the system's. Without default features one of them has to be named. Where several are on,
+//!   `native-tls` is used before `aws-lc`, and that before `rustls`. All trust the system's roots, and those of
+//!   [`HfApiBuilder::ca_bundle`] beside them.
 //!
 //! Invariants:
 //!
