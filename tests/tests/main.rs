@@ -8,6 +8,7 @@ mod commits;
 mod files;
 mod git;
 mod harness;
+mod network;
 mod python;
 mod repos;
 mod wire;

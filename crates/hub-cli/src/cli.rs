@@ -97,6 +97,9 @@ pub(crate) struct GlobalArgs {
     /// Use at most this many connections for a download
     #[arg(long, global = true, value_name = "N", hide_short_help = true)]
     pub(crate) max_connections: Option<usize>,
+    /// Let downloads take at most this many bytes a second, and uploads, such as 500K, 20M or 1G
+    #[arg(long, global = true, value_name = "RATE", value_parser = rate, hide_short_help = true)]
+    pub(crate) limit_rate: Option<u64>,
     /// Log this much, such as debug or hub_http=debug
     #[arg(long, global = true, value_name = "LEVEL", hide_short_help = true)]
     pub(crate) log_level: Option<String>,
@@ -203,6 +206,21 @@ fn duration(text: &str) -> Result<Duration, String> {
         Some(seconds) if seconds > 0 => Ok(Duration::from_secs(seconds)),
         _ => Err("must be a whole number above zero, with s, m or h behind it".to_owned()),
     }
+}
+
+/// Bytes a second, as people write them: decimal units, as everywhere in the output.
+fn rate(text: &str) -> Result<u64, String> {
+    let rule = "must be a whole number of bytes a second from 1024 on, with K, M or G behind it";
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let unit = match text[digits..].trim().to_ascii_uppercase().as_str() {
+        "" | "B" => 1,
+        "K" | "KB" => 1_000,
+        "M" | "MB" => 1_000_000,
+        "G" | "GB" => 1_000_000_000,
+        _ => return Err(rule.to_owned()),
+    };
+    let rate = text[..digits].parse::<u64>().ok().and_then(|n| n.checked_mul(unit));
+    rate.filter(|rate| *rate >= 1024).ok_or_else(|| rule.to_owned())
 }
 
 /// The parser: what clap derives, and the rules that hold for every command alike.
@@ -445,6 +463,16 @@ mod tests {
         );
         for bare in [&[][..], &["auth"]] {
             assert!(parsed(bare).unwrap_err().report.is_none());
+        }
+    }
+
+    #[test]
+    fn rates_have_units() {
+        assert_eq!(rate("2048"), Ok(2048));
+        assert_eq!(rate("500k"), Ok(500_000));
+        assert_eq!(rate("20MB"), Ok(20_000_000));
+        for bad in ["", "0", "1000", "1.5M", "2T", "-1", "99999999999999999999G"] {
+            assert!(rate(bad).is_err(), "{bad}");
         }
     }
 

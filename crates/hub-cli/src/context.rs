@@ -59,6 +59,9 @@ impl Context {
         if let Some(connections) = settings.max_connections {
             builder = builder.max_connections(connections);
         }
+        if let Some(rate) = settings.limit_rate {
+            builder = builder.bandwidth_limit(rate);
+        }
         Ok(builder.build()?)
     }
 

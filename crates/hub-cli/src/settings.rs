@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) timeout: Option<Duration>,
     pub(crate) retries: Option<u32>,
     pub(crate) max_connections: Option<usize>,
+    /// Bytes a second.
+    pub(crate) limit_rate: Option<u64>,
     /// Filter directives, if anything but warnings is to be logged.
     pub(crate) log: Option<String>,
     pub(crate) error_format: ErrorFormat,
@@ -110,6 +112,7 @@ impl Settings {
             timeout: global.timeout,
             retries: global.retries,
             max_connections: global.max_connections,
+            limit_rate: global.limit_rate,
             log: log_filter(cli, &env)?,
             error_format: global.error_format.unwrap_or_default(),
             simple_exit_codes: match env.text(env::HUB_EXIT_CODES)? {

@@ -13,6 +13,7 @@ use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::auth::{TokenChoice, TokenSource};
+use crate::bandwidth::Bandwidth;
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
 use crate::error::{Error, Result};
 use crate::retry::RetryPolicy;
@@ -82,6 +83,9 @@ pub(crate) struct Config {
     pub(crate) metadata_timeout_fixed: bool,
     pub(crate) download_timeout: Duration,
     pub(crate) max_connections: usize,
+    /// What all downloads together may take, and all uploads.
+    pub(crate) downward: Bandwidth,
+    pub(crate) upward: Bandwidth,
     pub(crate) verify: bool,
     pub(crate) retry: RetryPolicy,
     pub(crate) oauth_client_id: String,
@@ -129,7 +133,8 @@ impl HfApi {
     /// Reads `HF_ENDPOINT`, `HUGGINGFACE_CO_STAGING`, `HF_TOKEN`, `HUGGING_FACE_HUB_TOKEN`, `HF_TOKEN_PATH`, `HF_HOME`,
     /// `XDG_CACHE_HOME`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
     /// `HF_OIDC_RESOURCE`, `HF_OIDC_ID_TOKEN`, `GITHUB_ACTIONS`, `ACTIONS_ID_TOKEN_REQUEST_URL`,
-    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`, `HUB_VERIFY`,
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`,
+    /// `HUB_BANDWIDTH_LIMIT`, `HUB_VERIFY`,
     /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE` and the usual proxy variables; [`hub_types::env`] says what each does.
     ///
     /// # Errors
@@ -246,6 +251,7 @@ pub struct HfApiBuilder {
     metadata_timeout_fixed: bool,
     download_timeout: Option<Duration>,
     max_connections: Option<usize>,
+    bandwidth_limit: Option<u64>,
     verify: bool,
     retry: RetryPolicy,
     oauth_client_id: String,
@@ -267,6 +273,7 @@ impl Default for HfApiBuilder {
             metadata_timeout_fixed: false,
             download_timeout: None,
             max_connections: None,
+            bandwidth_limit: None,
             verify: true,
             retry: RetryPolicy::default(),
             oauth_client_id: crate::oauth::CLIENT_ID.to_owned(),
@@ -305,6 +312,7 @@ impl HfApiBuilder {
             max_connections: env
                 .number(env::HUB_CONNECTIONS)?
                 .map(|n| usize::try_from(n).unwrap_or(usize::MAX)),
+            bandwidth_limit: env.number(env::HUB_BANDWIDTH_LIMIT)?,
             verify: !env
                 .text(env::HUB_VERIFY)?
                 .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "0" | "off" | "no" | "false")),
@@ -368,6 +376,13 @@ impl HfApiBuilder {
     /// The most connections that one download uses. By default 8.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
+        self
+    }
+
+    /// The most bytes a second that the file transfers of this client take: all downloads together, and all uploads
+    /// together. At least 1,024; by default there is no limit.
+    pub fn bandwidth_limit(mut self, bytes_per_second: u64) -> Self {
+        self.bandwidth_limit = Some(bytes_per_second);
         self
     }
 
@@ -456,6 +471,8 @@ impl HfApiBuilder {
             metadata_timeout_fixed: self.metadata_timeout_fixed,
             download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
             max_connections: self.max_connections.unwrap_or(8),
+            downward: Bandwidth::new(self.bandwidth_limit)?,
+            upward: Bandwidth::new(self.bandwidth_limit)?,
             verify: self.verify,
             retry: self.retry,
             oauth_client_id: self.oauth_client_id,
@@ -600,6 +617,7 @@ mod tests {
             ("HF_ENDPOINT", "not a url"),
             ("HF_HUB_ETAG_TIMEOUT", "soon"),
             ("HUB_CONNECTIONS", "-1"),
+            ("HUB_BANDWIDTH_LIMIT", "100"),
         ] {
             let err = from(&[(name, value)]).unwrap_err().to_string();
             assert!(err.contains(value), "{err}");

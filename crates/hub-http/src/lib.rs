@@ -33,6 +33,7 @@
 //! - What may not be done twice is sent once.
 
 mod auth;
+mod bandwidth;
 mod client;
 mod endpoint;
 mod error;

@@ -16,6 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
 
+use crate::bandwidth::Bandwidth;
 use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
 use crate::error::{Error, ErrorReply, Result, without_query};
 use crate::operation::BoxFuture;
@@ -77,7 +78,7 @@ pub(crate) enum Body {
     },
 }
 
-type OpenBody = Arc<dyn Fn() -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync>;
+type OpenBody = Arc<dyn Fn(Bandwidth) -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync>;
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -187,12 +188,13 @@ impl Request {
         self
     }
 
-    /// A body that is opened anew for each attempt. Its length is sent, it is never chunked.
+    /// A body that is opened anew for each attempt, and flows no faster than it is told. Its length is sent, it is
+    /// never chunked.
     pub(crate) fn stream(
         mut self,
         length: u64,
         moved: Arc<AtomicU64>,
-        open: impl Fn() -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync + 'static,
+        open: impl Fn(Bandwidth) -> BoxFuture<std::io::Result<reqwest::Body>> + Send + Sync + 'static,
     ) -> Self {
         self.body = Body::Stream {
             moved,
@@ -265,6 +267,8 @@ pub(crate) struct Response {
     left_hub: Option<HeaderMap>,
     /// Whether `url` is the Hub's.
     from_hub: bool,
+    /// How fast the body may flow.
+    bandwidth: Bandwidth,
 }
 
 impl fmt::Debug for Response {
@@ -312,7 +316,11 @@ impl Response {
     /// The next bytes of the body, `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let url = &self.url;
-        self.inner.chunk().await.map_err(|err| transport(url, err))
+        let chunk = self.inner.chunk().await.map_err(|err| transport(url, err))?;
+        if let Some(bytes) = &chunk {
+            self.bandwidth.take(bytes.len()).await;
+        }
+        Ok(chunk)
     }
 
     /// The whole body.
@@ -485,7 +493,7 @@ impl HfApi {
                 Some(Body::Bytes(bytes)) => builder = builder.body(bytes.clone()),
                 Some(Body::Stream { length, open, .. }) => {
                     headers.insert(CONTENT_LENGTH, HeaderValue::from(*length));
-                    builder = builder.body(open().await.map_err(own)?);
+                    builder = builder.body(open(config.upward.clone()).await.map_err(own)?);
                 }
             }
             builder = builder.headers(headers);
@@ -520,6 +528,10 @@ impl HfApi {
                 url: url.as_str().to_owned(),
                 left_hub: None,
                 from_hub,
+                bandwidth: match request.bulk {
+                    true => config.downward.clone(),
+                    false => Bandwidth::default(),
+                },
             };
             let Some(target) = redirect_target(&response, &url)? else {
                 response.left_hub = left_hub;

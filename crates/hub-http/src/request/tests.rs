@@ -209,7 +209,7 @@ async fn a_streamed_body_is_opened_anew_for_each_attempt_and_redirect() {
     on(&server, "/to", ResponseTemplate::new(200)).await;
     let opened = Arc::new(AtomicU32::new(0));
     let count = opened.clone();
-    let request = Request::put("/from").retried().stream(5, Arc::default(), move || {
+    let request = Request::put("/from").retried().stream(5, Arc::default(), move |_| {
         count.fetch_add(1, Ordering::Relaxed);
         Box::pin(async { Ok(reqwest::Body::from("12345")) })
     });

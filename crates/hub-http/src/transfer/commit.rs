@@ -119,9 +119,9 @@ impl Commit {
             .header(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"));
         let moved = Arc::new(AtomicU64::new(0));
         let payload = payload.clone();
-        request.stream(payload.length(), moved.clone(), move || {
+        request.stream(payload.length(), moved.clone(), move |bandwidth| {
             let moved = moved.clone();
-            source::body(payload.clone(), move |bytes| {
+            source::body(payload.clone(), bandwidth, move |bytes| {
                 moved.fetch_add(bytes, Ordering::Relaxed);
             })
         })

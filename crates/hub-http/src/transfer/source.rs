@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 use hub_types::{GitOid, GitOidHasher, Sha256, Sha256Hasher, ValidationError};
 use serde::{Deserialize, Serialize};
 
+use crate::bandwidth::Bandwidth;
 use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
 
@@ -309,6 +310,7 @@ impl Base64 {
 /// Opens a body that a thread of its own reads ahead of the network, a few pieces at the most.
 pub(crate) fn body(
     pieces: std::sync::Arc<dyn Pieces>,
+    bandwidth: Bandwidth,
     sent: impl Fn(u64) + Send + Sync + 'static,
 ) -> BoxFuture<std::io::Result<reqwest::Body>> {
     Box::pin(async move {
@@ -333,12 +335,18 @@ pub(crate) fn body(
                 Err(err) => sender.blocking_send(Err(std::io::Error::other(err))),
             };
         });
-        let stream = futures_util::stream::unfold((receiver, sent), |(mut receiver, sent)| async move {
-            let piece = receiver.recv().await?;
-            if let Ok(piece) = &piece {
-                sent(piece.len() as u64);
+        let state = (receiver, Bytes::new(), bandwidth, sent);
+        let stream = futures_util::stream::unfold(state, |(mut receiver, mut left, bandwidth, sent)| async move {
+            if left.is_empty() {
+                left = match receiver.recv().await? {
+                    Ok(bytes) => bytes,
+                    Err(err) => return Some((Err(err), (receiver, left, bandwidth, sent))),
+                };
             }
-            Some((piece, (receiver, sent)))
+            let piece = bandwidth.next_piece(&mut left);
+            bandwidth.take(piece.len()).await;
+            sent(piece.len() as u64);
+            Some((Ok(piece), (receiver, left, bandwidth, sent)))
         });
         Ok(reqwest::Body::wrap_stream(stream))
     })
