@@ -5,6 +5,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a chore talks to a person")]
 
 mod bench;
+mod coverage;
 mod layers;
 mod setup;
 mod test;
@@ -21,9 +22,10 @@ Chores of this workspace
 Usage: cargo xtask COMMAND
 
 Commands:
-  test [STEP]...  Run every check and test, or only these steps; installs what they need
-  bench [MIB]     Measure the release binary against the official client, with a file of 2048 MiB or this size
-  help            Print this
+  test [STEP]...    Run every check and test, or only these steps; installs what they need
+  bench [MIB]       Measure the release binary against the official client, with a file of 2048 MiB or this size
+  coverage [write]  Check that every operation of the official client is there, or write the table of them
+  help              Print this
 
 Steps of test, in their order:
 ";
@@ -50,6 +52,8 @@ fn run() -> Result<()> {
         }
         ["bench"] => bench::run(&sh, bench::SIZE),
         ["bench", size] => bench::run(&sh, size.parse().context("the size must be a whole number of MiB")?),
+        ["coverage"] => coverage::run(&sh, false),
+        ["coverage", "write"] => coverage::run(&sh, true),
         ["test", steps @ ..] => test::run(&sh, steps),
         [other, ..] => bail!("there is no command '{other}'; see cargo xtask help"),
     }

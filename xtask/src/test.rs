@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, bail};
 use xshell::{Shell, cmd};
 
 use crate::setup::{self, PYTHONS};
-use crate::{layers, tidy};
+use crate::{coverage, layers, tidy};
 
 /// One step. A later one may count on what an earlier one built.
 pub(crate) struct Step {
@@ -31,6 +31,11 @@ pub(crate) const STEPS: &[Step] = &[
         name: "layers",
         what: "Check which crate depends on which",
         run: layers::run,
+    },
+    Step {
+        name: "coverage",
+        what: "Check that every operation of the official client is there",
+        run: |sh| coverage::run(sh, false),
     },
     Step {
         name: "setup",

@@ -48,6 +48,7 @@ operation! {
     /// [`Error::NotCached`] when the Hub cannot be asked and the file is not here; [`Error::Http`] with what the Hub says
     /// (repository, revision or entry not found, gated, ...), or with an integrity error when it keeps sending other
     /// bytes than it announced; [`Error::Io`] for the disk.
+    #[doc(alias = "hf_hub_download")]
     pub fn download_file(
         /// The repository.
         repo_id: RepoId,

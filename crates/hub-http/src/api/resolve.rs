@@ -156,25 +156,35 @@ impl DownloadToPathArgs {
     async fn run(self, api: HfApi) -> Result<Fetched> {
         let repo = self.repo_id.typed(self.repo_type);
         let source = FileSource::new(repo, self.revision.unwrap_or_default(), self.filename);
-        let target = self.path;
-        let (claim, target) = run_blocking(move || Ok((Claim::new(&target)?, target))).await?;
         let options = FetchOptions {
             verify: self.verify,
-            resume: claim.shared,
+            resume: true,
             listed: false,
             max_connections: self.max_connections,
             progress: self.progress,
         };
-        match api.fetch_to_file(&source, &claim.path, &options).await {
-            Ok(fetched) => {
-                run_blocking(move || fs_err::rename(&claim.path, &target)).await?;
-                Ok(fetched)
-            }
-            Err(err) => {
-                // What can be continued has a journal; an empty file is of no use to anybody.
-                let _ = run_blocking(move || claim.abandon()).await;
-                Err(err)
-            }
+        fetch_to_path(&api, &source, self.path, options).await
+    }
+}
+
+/// Fetches a file into one beside `target`, and gives it the name when it is whole and right.
+pub(crate) async fn fetch_to_path(
+    api: &HfApi,
+    source: &FileSource,
+    target: PathBuf,
+    mut options: FetchOptions,
+) -> Result<Fetched> {
+    let (claim, target) = run_blocking(move || Ok((Claim::new(&target)?, target))).await?;
+    options.resume &= claim.shared;
+    match api.fetch_to_file(source, &claim.path, &options).await {
+        Ok(fetched) => {
+            run_blocking(move || fs_err::rename(&claim.path, &target)).await?;
+            Ok(fetched)
+        }
+        Err(err) => {
+            // What can be continued has a journal; an empty file is of no use to anybody.
+            let _ = run_blocking(move || claim.abandon()).await;
+            Err(err)
         }
     }
 }
@@ -226,7 +236,7 @@ impl Claim {
     }
 }
 
-async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),

@@ -2,8 +2,10 @@
 
 use std::fmt;
 
+use hub_types::buckets::BucketId;
 use hub_types::{CommitHash, Etag, RepoId, RepoPath, Revision, Sha256};
 
+use crate::api::resolve::resolve_path;
 use crate::error::without_query;
 use crate::progress::ProgressHandle;
 
@@ -35,11 +37,9 @@ mod upload_tests;
 /// reply that says otherwise is an error, and nothing of it is kept.
 #[derive(Clone)]
 pub struct FileSource {
-    /// The repository.
-    pub repo: RepoId,
-    /// The revision; a commit where it is known.
-    pub revision: Revision,
-    /// The file's path in the repository.
+    /// What the file is in.
+    pub place: FilePlace,
+    /// The file's path there.
     pub path: RepoPath,
     /// Where the bytes are, as [`FileMetadata`](hub_types::resolve::FileMetadata) has it. Used where `etag` is known too.
     pub location: Option<String>,
@@ -52,11 +52,19 @@ pub struct FileSource {
 }
 
 impl FileSource {
-    /// A file of which nothing is known beforehand.
+    /// A file of a repository, of which nothing is known beforehand.
     pub fn new(repo: RepoId, revision: Revision, path: RepoPath) -> Self {
+        Self::at(FilePlace::Repo { repo, revision }, path)
+    }
+
+    /// A file of a bucket, of which nothing is known beforehand.
+    pub fn in_bucket(bucket: BucketId, path: RepoPath) -> Self {
+        Self::at(FilePlace::Bucket(bucket), path)
+    }
+
+    fn at(place: FilePlace, path: RepoPath) -> Self {
         Self {
-            repo,
-            revision,
+            place,
             path,
             location: None,
             etag: None,
@@ -69,14 +77,46 @@ impl FileSource {
 impl fmt::Debug for FileSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FileSource")
-            .field("repo", &self.repo)
-            .field("revision", &self.revision)
+            .field("place", &self.place)
             .field("path", &self.path)
             .field("location", &self.location.as_deref().map(without_query))
             .field("etag", &self.etag)
             .field("size", &self.size)
             .field("commit_hash", &self.commit_hash)
             .finish()
+    }
+}
+
+/// What a file is in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FilePlace {
+    /// A repository, at a revision.
+    Repo {
+        /// The repository.
+        repo: RepoId,
+        /// The revision; a commit where it is known.
+        revision: Revision,
+    },
+    /// A bucket.
+    Bucket(BucketId),
+}
+
+impl FilePlace {
+    /// Where the Hub gives the file: a path on its endpoint.
+    fn resolve_path(&self, path: &RepoPath) -> String {
+        match self {
+            Self::Repo { repo, revision } => resolve_path(repo, revision, path),
+            Self::Bucket(bucket) => format!("/buckets/{bucket}/resolve/{}", path.encoded_as_segment()),
+        }
+    }
+
+    /// The commit, where the revision is one.
+    fn as_commit_hash(&self) -> Option<CommitHash> {
+        match self {
+            Self::Repo { revision, .. } => revision.as_commit_hash(),
+            Self::Bucket(_) => None,
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use hub_types::{CommitHash, Etag};
 use super::FileSource;
 use super::body::Body;
 use super::verify::ContentHash;
-use crate::api::resolve::{FileHeaders, resolve_path};
+use crate::api::resolve::FileHeaders;
 use crate::client::HfApi;
 use crate::error::Error;
 use crate::request::{Request, Response};
@@ -83,7 +83,7 @@ impl Origin {
     pub(super) fn new(api: HfApi, source: FileSource, verify: bool, listed: bool) -> Self {
         let known = Known {
             etag: source.etag.clone(),
-            commit_hash: source.commit_hash.clone().or_else(|| source.revision.as_commit_hash()),
+            commit_hash: source.commit_hash.clone().or_else(|| source.place.as_commit_hash()),
             validator: None,
             size: source.size,
             // A store does not tell the content's id: without one, the Hub is asked.
@@ -154,11 +154,7 @@ impl Origin {
             let mut request = match &location {
                 Some(location) if self.api.is_hub_address(location) => Request::get(location),
                 Some(location) => Request::get(location).to_store(),
-                None => Request::get(resolve_path(
-                    &self.source.repo,
-                    &self.source.revision,
-                    &self.source.path,
-                )),
+                None => Request::get(self.source.place.resolve_path(&self.source.path)),
             };
             request = request
                 .bulk()

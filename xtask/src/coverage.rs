@@ -1,0 +1,275 @@
+//! `cargo xtask coverage`: every public operation of the official client has one of ours, and a table says which.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use anyhow::{Context as _, Result, bail};
+use xshell::Shell;
+
+/// The official client's operations, where the specification lies beside this checkout.
+const SPECIFICATION: &str = "../shared/spec/api-coverage.md";
+/// The table, which is the list where the specification is not there.
+const TABLE: &str = "docs/api-coverage.md";
+/// Where our operations are defined, and whose methods they are.
+const SOURCES: &[(&str, &str)] = &[("crates/hub-http/src", "HfApi"), ("crates/hub-cache/src", "HubCache")];
+
+/// An operation of the official client.
+#[derive(Debug, Clone, PartialEq)]
+struct Theirs {
+    name: String,
+    endpoint: String,
+    group: String,
+}
+
+/// An operation of ours.
+#[derive(Debug, Clone, PartialEq)]
+struct Ours {
+    /// `HfApi::create_repo`
+    method: String,
+    /// The file that defines it.
+    file: String,
+}
+
+/// Fails naming each operation that is missing, and when the table is not what the source says. With `write`, writes it.
+pub(crate) fn run(sh: &Shell, write: bool) -> Result<()> {
+    let root = sh.current_dir();
+    let theirs = match root.join(SPECIFICATION) {
+        path if path.is_file() => specification(&sh.read_file(path)?)?,
+        _ => listed(&sh.read_file(TABLE)?)?,
+    };
+    let mut ours = BTreeMap::new();
+    for (folder, context) in SOURCES {
+        for path in rust_files(&root.join(folder))? {
+            let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
+            for (name, method) in methods(&sh.read_file(&path)?, context) {
+                let (method, file) = (format!("{context}::{method}"), file.clone());
+                ours.entry(name).or_insert(Ours { method, file });
+            }
+        }
+    }
+    let missing: Vec<&str> = theirs
+        .iter()
+        .map(|operation| operation.name.as_str())
+        .filter(|name| !ours.contains_key(*name))
+        .collect();
+    if !missing.is_empty() {
+        bail!(
+            "{} of {} operations of the official client are missing: {}",
+            missing.len(),
+            theirs.len(),
+            missing.join(", ")
+        );
+    }
+    let table = table(&theirs, &ours);
+    if write {
+        sh.write_file(TABLE, &table)?;
+    } else if sh.read_file(TABLE).unwrap_or_default() != table {
+        bail!("{TABLE} is out of date; run cargo xtask coverage write");
+    }
+    println!("    {} of {} operations are there", theirs.len(), theirs.len());
+    Ok(())
+}
+
+/// The rows of the specification: number, name, endpoint, group.
+fn specification(text: &str) -> Result<Vec<Theirs>> {
+    let rows: Vec<Theirs> = text
+        .lines()
+        .filter_map(|line| {
+            let cells = cells(line)?;
+            let [number, name, endpoint, group, ..] = cells.as_slice() else {
+                return None;
+            };
+            number.parse::<u32>().ok()?;
+            Some(Theirs {
+                name: name.trim_matches('`').to_owned(),
+                endpoint: (*endpoint).to_owned(),
+                group: (*group).to_owned(),
+            })
+        })
+        .collect();
+    if rows.is_empty() {
+        bail!("{SPECIFICATION} has no table of operations");
+    }
+    Ok(rows)
+}
+
+/// The rows of our own table: name, method, endpoint, under a heading for each group.
+fn listed(text: &str) -> Result<Vec<Theirs>> {
+    let mut group = String::new();
+    let mut rows = Vec::new();
+    for line in text.lines() {
+        if let Some(heading) = line.strip_prefix("## ") {
+            group = heading.to_owned();
+        }
+        if let Some(cells) = cells(line)
+            && let [name, _, endpoint] = cells.as_slice()
+            && let Some(name) = name.strip_prefix('`').and_then(|name| name.strip_suffix('`'))
+        {
+            rows.push(Theirs {
+                name: name.to_owned(),
+                endpoint: (*endpoint).to_owned(),
+                group: group.clone(),
+            });
+        }
+    }
+    if rows.is_empty() {
+        bail!("{TABLE} lists no operations");
+    }
+    Ok(rows)
+}
+
+fn cells(line: &str) -> Option<Vec<&str>> {
+    let inner = line.strip_prefix('|')?.trim_end().strip_suffix('|')?;
+    Some(inner.split('|').map(str::trim).collect())
+}
+
+/// The public methods of `context` in a source file, each by its name and by its aliases in the documentation.
+fn methods(source: &str, context: &str) -> Vec<(String, String)> {
+    let operation = format!("impl {context}, ");
+    let block = format!("impl {context} {{");
+    let mut inside = false;
+    let mut aliases = Vec::new();
+    let mut found = Vec::new();
+    for line in source.lines() {
+        let text = line.trim();
+        if text.starts_with(&operation) || line == block {
+            inside = true;
+            aliases.clear();
+        } else if line == "}" {
+            inside = false;
+        } else if let Some(alias) = text.strip_prefix("#[doc(alias = \"") {
+            aliases.extend(alias.split('"').next().map(str::to_owned));
+        } else if let Some(name) = function(text).filter(|_| inside).or_else(|| member(text)) {
+            found.push((name.to_owned(), name.to_owned()));
+            found.extend(aliases.drain(..).map(|alias| (alias, name.to_owned())));
+        }
+    }
+    found
+}
+
+/// The name of a public function whose definition begins here.
+fn function(text: &str) -> Option<&str> {
+    let rest = text
+        .strip_prefix("pub fn ")
+        .or_else(|| text.strip_prefix("pub async fn "))?;
+    rest.split(['(', '<']).next()
+}
+
+/// The name of an operation that a family of alike ones defines: `pause_space PauseSpace PauseSpaceArgs …`.
+fn member(text: &str) -> Option<&str> {
+    let mut words = text.split([' ', ';']);
+    let (name, operation, args) = (words.next()?, words.next()?, words.next()?);
+    let camel: String = name
+        .split('_')
+        .filter_map(|word| Some(word.get(..1)?.to_uppercase() + word.get(1..)?))
+        .collect();
+    (operation == camel && args.strip_suffix("Args") == Some(operation)).then_some(name)
+}
+
+fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
+    let mut files = Vec::new();
+    let entries = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    for entry in entries {
+        let path = entry?.path();
+        if path.is_dir() {
+            files.extend(rust_files(&path)?);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn table(theirs: &[Theirs], ours: &BTreeMap<String, Ours>) -> String {
+    let mut text = format!(
+        "# Coverage of the Hub's API\n\n\
+         Every public operation of `HfApi` in huggingface_hub 2.4.0 ({0} of {0}), with what it is here. `cargo xtask coverage`\n\
+         checks this table against the source and writes it anew with `cargo xtask coverage write`.\n",
+        theirs.len()
+    );
+    let mut groups: Vec<&str> = Vec::new();
+    for operation in theirs {
+        if !groups.contains(&operation.group.as_str()) {
+            groups.push(&operation.group);
+        }
+    }
+    for group in groups {
+        let _ = write!(
+            text,
+            "\n## {group}\n\n| Python | Rust | endpoint |\n| --- | --- | --- |\n"
+        );
+        for Theirs { name, endpoint, .. } in theirs.iter().filter(|operation| operation.group == group) {
+            let Ours { method, file } = &ours[name];
+            let _ = writeln!(text, "| `{name}` | [`{method}`](../{file}) | {endpoint} |");
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SOURCE: &str = r#"
+operation! {
+    impl HfApi, Error;
+
+    /// Makes it.
+    #[doc(alias = "hf_make")]
+    pub fn make(
+        name: String,
+    ) -> Make(MakeArgs) => () {}
+}
+
+impl Other {
+    pub fn not_ours(&self) {}
+}
+
+family_of_operations! {
+    /// Pauses it.
+    pause_it PauseIt PauseItArgs post "pause";
+}
+
+impl HfApi {
+    pub async fn fetch<T>(&self) {}
+    fn private(&self) {}
+    pub(crate) fn inner(&self) {}
+}
+"#;
+
+    #[test]
+    fn methods_are_found_with_their_aliases() {
+        let found = methods(SOURCE, "HfApi");
+        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        assert_eq!(names, ["make", "hf_make", "pause_it", "fetch"]);
+        assert_eq!(found[1].1, "make");
+    }
+
+    #[test]
+    fn the_table_reads_back_as_the_list_that_it_was_made_of() {
+        let text = "| 1 | `make` | POST /api/make | making | no |  | repos |\n| 2 | `hf_make` | (make) | other things | no | | repos |\n";
+        let theirs = specification(text).unwrap();
+        assert_eq!(theirs.len(), 2);
+        let ours = methods(SOURCE, "HfApi")
+            .into_iter()
+            .map(|(name, method)| {
+                (
+                    name,
+                    Ours {
+                        method,
+                        file: "f.rs".into(),
+                    },
+                )
+            })
+            .collect();
+        assert_eq!(listed(&table(&theirs, &ours)).unwrap(), theirs);
+    }
+
+    #[test]
+    fn lists_without_operations_are_refused() {
+        assert!(specification("| a | b |").is_err());
+        assert!(listed("# Nothing").is_err());
+    }
+}
