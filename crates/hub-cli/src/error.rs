@@ -253,6 +253,7 @@ fn class_of_http(err: &hub_http::Error) -> Option<Class> {
         E::RepoNotFound(_)
         | E::RevisionNotFound(_)
         | E::EntryNotFound(_)
+        | E::FilesNotFound { .. }
         | E::BucketNotFound(_)
         | E::JobNotFound(_) => Class::NotFound,
         E::Unauthorized(_) | E::TokenNotFound | E::TokenExchange { .. } => Class::Auth,

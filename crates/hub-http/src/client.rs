@@ -16,6 +16,7 @@ use crate::auth::{TokenChoice, TokenSource};
 use crate::bandwidth::Bandwidth;
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
 use crate::error::{Error, Result};
+use crate::queue::Queue;
 use crate::retry::RetryPolicy;
 
 /// A client of the Hub. Cheap to clone; every clone shares connections and configuration.
@@ -50,6 +51,8 @@ pub(crate) struct Shared {
     own_uploads: OnceLock<reqwest::Client>,
     /// Answers of `whoami` that a caller wanted kept, by token.
     accounts: Mutex<Vec<(Token, WhoAmI)>>,
+    /// What is to run in the background in order.
+    pub(crate) queue: OnceLock<Queue>,
     /// Permits for connections beyond the first of each download, so that many at once do not open too many.
     pub(crate) connections: Arc<Semaphore>,
 }
@@ -492,6 +495,7 @@ impl HfApiBuilder {
             uploads: OnceLock::new(),
             own_uploads: OnceLock::new(),
             accounts: Mutex::default(),
+            queue: OnceLock::new(),
             connections,
         };
         Ok(HfApi {

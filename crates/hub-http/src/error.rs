@@ -165,6 +165,22 @@ pub enum Error {
         /// Why.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// What was asked for is not among what the Hub listed.
+    #[error("{} not found in {place}", .paths.join(", "))]
+    FilesNotFound {
+        /// What was asked for.
+        paths: Vec<String>,
+        /// What it should be in.
+        place: String,
+    },
+    /// What was asked for needs a feature that this build does not have; nothing was sent.
+    #[error("{what} needs the feature '{feature}' of hub-http, which this build does not have")]
+    MissingFeature {
+        /// What was asked for.
+        what: &'static str,
+        /// The cargo feature.
+        feature: &'static str,
+    },
     /// A background job was aborted before it ended.
     #[error("the job was aborted")]
     Aborted,
@@ -309,6 +325,7 @@ impl Error {
                 | Self::EntryNotFound(_)
                 | Self::BucketNotFound(_)
                 | Self::JobNotFound(_)
+                | Self::FilesNotFound { .. }
         ) || self.status() == Some(404)
     }
 

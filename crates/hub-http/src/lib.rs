@@ -43,6 +43,7 @@ mod oidc;
 mod operation;
 mod page;
 mod progress;
+mod queue;
 mod request;
 mod retry;
 mod runtime;

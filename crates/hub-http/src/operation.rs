@@ -159,6 +159,7 @@ macro_rules! __operation {
 
             $(
                 $(#[$ometa])*
+                #[allow(clippy::should_implement_trait, reason = "an argument may have an operator's name: add, not")]
                 pub fn $optional(mut self, $optional: impl ::hub_types::Argument<$otype>) -> Self {
                     if let ::std::result::Result::Ok(args) = &mut self.args {
                         match ::hub_types::Argument::into_argument($optional) {

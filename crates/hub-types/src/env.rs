@@ -119,6 +119,7 @@ variables! {
     OPENCODE Text "unset" "As CLAUDECODE.";
     SHELL Text "unset" "Which shell completions are made for.";
     HOME Path "the account's" "Home folder (USERPROFILE on Windows).";
+    COMPUTERNAME Text "the machine's" "Name of the machine on Windows; part of the names of folders that jobs mount.";
     USERPROFILE Path "the account's" "Home folder on Windows.";
 }
 

@@ -149,14 +149,14 @@ fn table() -> Vec<Call> {
         upload: CreateCommit, UploadFile, UploadFolder, DeleteFile, DeleteFiles, DeleteFolder, PreuploadLfsFiles;
         access: GrantAccess, CancelAccessRequest, AcceptAccessRequest, RejectAccessRequest;
         account: Whoami, AuthCheck;
-        buckets: CreateBucket, GetBucketInfo, DeleteBucket, MoveBucket, UpdateBucketSettings, GetBucketPathsInfo, BatchBucketFiles, GetBucketFileMetadata;
+        buckets: CreateBucket, GetBucketInfo, DeleteBucket, MoveBucket, UpdateBucketSettings, GetBucketPathsInfo, BatchBucketFiles, GetBucketFileMetadata, CopyFiles, DownloadBucketFiles, SyncBucket;
         collections: GetCollection, CreateCollection, UpdateCollectionMetadata, UpdateCollectionResourceGroup, DeleteCollection, AddCollectionItem, DeleteCollectionItem, UpdateCollectionItem;
         commits: ListRepoRefs, CreateBranch, DeleteBranch, CreateTag, DeleteTag, SuperSquashHistory, PermanentlyDeleteLfsFiles;
         datasets: ListDatasetParquetFiles, GetDatasetLeaderboard;
-        discussions: GetDiscussionDetails, CreateDiscussion, CreatePullRequest, CommentDiscussion, EditDiscussionComment, HideDiscussionComment, RenameDiscussion, ChangeDiscussionStatus, MergePullRequest;
+        discussions: GetDiscussionDetails, CreateDiscussion, CreatePullRequest, CommentDiscussion, EditDiscussionComment, HideDiscussionComment, RenameDiscussion, ChangeDiscussionStatus, MergePullRequest, UploadAttachment;
         endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, ListInferenceCatalog, GetInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
         files: ListRepoFiles, GetPathsInfo;
-        jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob;
+        jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob, RunUvJob, CreateScheduledUvJob, SyncJobVolume;
         papers: ListPapers, GetPaperInfo, ReadPaper, ListDailyPapers;
         repos: CreateRepo, DeleteRepo, MoveRepo, UpdateRepoSettings, DuplicateRepo, GetRepoInfo, GetModelInfo, GetDatasetInfo, GetSpaceInfo, GetKernelInfo, RepoExists, RevisionExists, ResolveRevision, GetFullRepoName;
         safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
@@ -319,6 +319,7 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         Error::DisabledRepo(_) => vec!["DisabledRepoError"],
         Error::RevisionNotFound(_) => vec!["RevisionNotFoundError"],
         Error::EntryNotFound(_) => vec!["RemoteEntryNotFoundError", "EntryNotFoundError"],
+        Error::FilesNotFound { .. } => vec!["EntryNotFoundError"],
         Error::BucketNotFound(_) => vec!["BucketNotFoundError"],
         Error::JobNotFound(_) => vec!["JobNotFoundError"],
         Error::BadRequest(_) => vec!["BadRequestError"],

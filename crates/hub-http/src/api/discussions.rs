@@ -2,6 +2,9 @@
 //!
 //! A pull request is a discussion whose changes stand on the ref `refs/pr/<num>`; both share their numbers.
 
+use std::path::PathBuf;
+
+use http::header::{CONTENT_TYPE, HeaderValue};
 use hub_types::discussions::{
     Discussion, DiscussionDetails, DiscussionEvent, DiscussionStatus, DiscussionStatusFilter, DiscussionTypeFilter,
 };
@@ -9,6 +12,7 @@ use hub_types::{RepoId, RepoType, ValidationError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use crate::api::resolve::run_blocking;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
@@ -288,6 +292,64 @@ impl HideDiscussionCommentArgs {
     async fn run(self, api: HfApi) -> Result<DiscussionEvent> {
         let path = comment_path(self.repo_id, self.repo_type, self.discussion_num, &self.comment_id)?;
         event(&api, Request::post(format!("{path}/hide")), "updatedComment").await
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Uploads an image, a video or a sound for a comment, and gives its address.
+    ///
+    /// In the comment an image is `![what it shows](address)`, a video the bare address, a sound
+    /// `<audio controls src="address"></audio>`. The Hub takes files up to 10 MB, videos up to 50 MB.
+    ///
+    /// Endpoint: `POST /uploads`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let url = api.upload_attachment("screenshot.png").await?;
+    /// let text = format!("It looks like this: ![the window]({url})");
+    /// api.comment_discussion("ada/demo", 1, text).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a file of another kind, told by its name; [`Error::Io`]; see [`Error`] for those any call
+    /// can return.
+    pub fn upload_attachment(
+        /// The file.
+        path: PathBuf,
+    ) -> UploadAttachment(UploadAttachmentArgs) => String {}
+}
+
+impl UploadAttachmentArgs {
+    async fn run(self, api: HfApi) -> Result<String> {
+        const KINDS: &[(&str, &str)] = &[
+            ("png", "image/png"),
+            ("jpg", "image/jpeg"),
+            ("jpeg", "image/jpeg"),
+            ("gif", "image/gif"),
+            ("webp", "image/webp"),
+            ("mp4", "video/mp4"),
+            ("mov", "video/quicktime"),
+            ("webm", "video/webm"),
+            ("mp3", "audio/mpeg"),
+            ("wav", "audio/wav"),
+        ];
+        let extension = self.path.extension().and_then(|extension| extension.to_str());
+        let extension = extension.unwrap_or_default().to_ascii_lowercase();
+        let Some((_, kind)) = KINDS.iter().find(|(known, _)| *known == extension) else {
+            let known: Vec<&str> = KINDS.iter().map(|(known, _)| *known).collect();
+            let rule = format!("must be one of {}, told by the file's name", known.join(", "));
+            return Err(ValidationError::new("attachment", self.path.to_string_lossy(), rule).into());
+        };
+        let path = self.path;
+        let bytes = run_blocking(move || fs_err::read(&path)).await?;
+        let request = Request::post("/uploads")
+            .header(CONTENT_TYPE, HeaderValue::from_static(kind))
+            .bytes(bytes);
+        Ok(api.send(request).await?.text().await?.trim().to_owned())
     }
 }
 

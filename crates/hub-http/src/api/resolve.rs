@@ -236,7 +236,9 @@ impl Claim {
     }
 }
 
-pub(crate) async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
+) -> Result<T> {
     match tokio::task::spawn_blocking(work).await {
         Ok(result) => Ok(result?),
         Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),

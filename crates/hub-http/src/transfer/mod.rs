@@ -23,6 +23,7 @@ pub(crate) mod source;
 pub(crate) mod stream;
 mod verify;
 mod write;
+pub(crate) mod xet;
 
 pub use source::UploadSource;
 

@@ -1,18 +1,30 @@
 //! Buckets: object storage without history.
 //!
-//! Content gets into a bucket through Xet alone; what is here needs none of that.
+//! Bytes get into a bucket through Xet alone, which is in builds with the feature `xet`; they come out of it over plain
+//! HTTP too.
 
-use http::header::{CONTENT_TYPE, HeaderValue};
-use http::{HeaderName, Method};
-use hub_types::buckets::{BatchReport, BucketEntry, BucketFile, BucketFileMetadata, BucketId, BucketInfo, BucketUrl};
-use hub_types::{OneOrMany, RepoPath, ValidationError, XetHash};
-use serde_json::{Value, json};
+use hub_types::buckets::{BucketEntry, BucketFile, BucketId, BucketInfo, BucketUrl};
+use hub_types::{OneOrMany, RepoPath, ValidationError};
+use serde_json::json;
 
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
-use crate::page::{Items, link};
+use crate::page::Items;
 use crate::request::Request;
+
+mod copy;
+mod files;
+mod sync;
+#[cfg(test)]
+mod tests;
+
+pub use copy::{CopyFiles, CopyFilesArgs};
+pub use files::{
+    BatchBucketFiles, BatchBucketFilesArgs, BucketAdd, BucketCopy, BucketDownload, BucketSource, DownloadBucketFiles,
+    DownloadBucketFilesArgs, GetBucketFileMetadata, GetBucketFileMetadataArgs,
+};
+pub use sync::{SyncBucket, SyncBucketArgs};
 
 /// The most changes, or paths, of one call.
 const BATCH: usize = 1000;
@@ -300,159 +312,6 @@ impl GetBucketPathsInfoArgs {
             }));
         }
         Ok(files)
-    }
-}
-
-/// A file that a bucket takes over from another place on the Hub by its content's hash.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct BucketCopy {
-    /// `model`, `dataset`, `space` or `bucket`: what it comes from.
-    pub source_repo_type: String,
-    /// The id of where it comes from.
-    pub source_repo_id: String,
-    /// What its content is called.
-    pub xet_hash: XetHash,
-    /// Where it shall be.
-    pub destination: String,
-}
-
-operation! {
-    impl HfApi, Error;
-
-    /// Copies files into a bucket by their content's hash, and deletes files from it.
-    ///
-    /// At most 1000 changes go in one call; of more, copies come first. Not transactional: a call that fails does not
-    /// stop those behind it.
-    ///
-    /// Endpoint: `POST /api/buckets/{bucket_id}/batch`
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Batch`] with each change that was not made; [`Error::BucketNotFound`]; see [`Error`] for those any call
-    /// can return.
-    pub fn batch_bucket_files(
-        /// The bucket.
-        bucket_id: BucketId,
-    ) -> BatchBucketFiles(BatchBucketFilesArgs) => () {
-        /// Files to take over.
-        copy: OneOrMany<BucketCopy>,
-        /// Paths to delete.
-        delete: OneOrMany<String>,
-    }
-}
-
-impl BatchBucketFilesArgs {
-    async fn run(self, api: HfApi) -> Result<()> {
-        let now = jiff::Timestamp::now().as_millisecond();
-        let mut lines = Vec::new();
-        for copy in self.copy.unwrap_or_default().0 {
-            lines.push(json!({
-                "type": "copyFile",
-                "path": RepoPath::try_from(copy.destination.as_str())?,
-                "xetHash": copy.xet_hash,
-                "mtime": now,
-                "sourceRepoType": copy.source_repo_type,
-                "sourceRepoId": copy.source_repo_id,
-            }));
-        }
-        for path in self.delete.unwrap_or_default().0 {
-            lines.push(json!({ "type": "deleteFile", "path": path }));
-        }
-        let target = format!("{}/batch", path(&self.bucket_id));
-        let mut failed = Vec::new();
-        for lines in lines.chunks(BATCH) {
-            let mut body = Vec::new();
-            for line in lines {
-                body.extend_from_slice(line.to_string().as_bytes());
-                body.push(b'\n');
-            }
-            let request = Request::post(&target)
-                .header(CONTENT_TYPE, HeaderValue::from_static("application/x-ndjson"))
-                .bytes(body)
-                .retried();
-            match api.send(request).await {
-                Ok(reply) => failed.extend(failures(&reply.bytes().await?)),
-                // All of them failed; the body says why.
-                Err(Error::Http(reply)) if reply.status == 422 && reply.body.is_some() => {
-                    let all = reply
-                        .body
-                        .as_ref()
-                        .map(|body| failures(body.to_string().as_bytes()))
-                        .unwrap_or_default();
-                    if all.is_empty() {
-                        return Err(Error::Http(reply));
-                    }
-                    failed.extend(all);
-                }
-                Err(err) => return Err(err),
-            }
-        }
-        if failed.is_empty() {
-            Ok(())
-        } else {
-            Err(Error::Batch { failed })
-        }
-    }
-}
-
-fn failures(body: &[u8]) -> Vec<(String, String)> {
-    let report: Option<BatchReport> = serde_json::from_slice(body).ok();
-    let failed = report.map(|report| report.failed).unwrap_or_default();
-    failed
-        .into_iter()
-        .map(|failure| (failure.path, failure.error))
-        .collect()
-}
-
-operation! {
-    impl HfApi, Error;
-
-    /// Tells what is known of a bucket's file without reading it.
-    ///
-    /// Endpoint: `HEAD /buckets/{bucket_id}/resolve/{remote_path}`
-    ///
-    /// # Errors
-    ///
-    /// [`Error::EntryNotFound`], [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
-    pub fn get_bucket_file_metadata(
-        /// The bucket.
-        bucket_id: BucketId,
-        /// The file.
-        remote_path: RepoPath,
-    ) -> GetBucketFileMetadata(GetBucketFileMetadataArgs) => BucketFileMetadata {}
-}
-
-impl GetBucketFileMetadataArgs {
-    async fn run(self, api: HfApi) -> Result<BucketFileMetadata> {
-        let target = format!(
-            "/buckets/{}/resolve/{}",
-            self.bucket_id,
-            self.remote_path.encoded_as_segment()
-        );
-        let request = Request::new(Method::HEAD, target)
-            .header(http::header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .within_hub()
-            .retried();
-        let reply = api.send(request).await?;
-        let missing = |what: &str| Error::malformed(reply.url(), format!("no {what}: not a file of a bucket"));
-        let number = |name: &HeaderName| reply.header(name.as_str()).and_then(|text| text.parse::<u64>().ok());
-        let linked = HeaderName::from_static("x-linked-size");
-        let size = number(&linked)
-            .or_else(|| number(&http::header::CONTENT_LENGTH).filter(|_| !reply.status().is_redirection()))
-            .ok_or_else(|| missing("size"))?;
-        let xet_hash = reply
-            .header("x-xet-hash")
-            .and_then(|hash| hash.parse().ok())
-            .ok_or_else(|| missing("X-Xet-Hash"))?;
-        let route = link(reply.headers(), "xet-auth")
-            .or_else(|| reply.header("x-xet-refresh-route").map(str::to_owned))
-            .ok_or_else(|| missing("refresh route"))?;
-        let metadata: Value = json!({
-            "size": size,
-            "xet_hash": XetHash::to_string(&xet_hash),
-            "refresh_route": api.shared.config.endpoint.rewrite(&route),
-        });
-        Ok(serde_json::from_value(metadata).expect("these are the three fields of the type"))
     }
 }
 

@@ -16,6 +16,12 @@ use crate::operation;
 use crate::page::Items;
 use crate::request::Request;
 
+mod scripts;
+
+pub use scripts::{
+    CreateScheduledUvJob, CreateScheduledUvJobArgs, RunUvJob, RunUvJobArgs, SyncJobVolume, SyncJobVolumeArgs,
+};
+
 /// Labels: names and values, each at most 100 characters of `A-Z a-z 0-9 _ -`.
 pub type Labels = BTreeMap<String, String>;
 
@@ -376,7 +382,7 @@ impl WaitForJobArgs {
     async fn run(self, api: HfApi) -> Result<Vec<JobInfo>> {
         let clock = super::Polling::new(self.timeout, self.poll_interval)?;
         let stages = self.stages.unwrap_or_default().0;
-        let namespace = super::namespace_or_own(&api, self.namespace).await?;
+        let namespace = crate::api::namespace_or_own(&api, self.namespace).await?;
         let mut done = Vec::new();
         for id in self.job_id.0 {
             let path = job_path(&api, Some(namespace.clone()), &id).await?;
@@ -892,7 +898,7 @@ fn checked_schedule(schedule: String) -> Result<String> {
 }
 
 async fn path(api: &HfApi, namespace: Option<String>) -> Result<String> {
-    let namespace = super::namespace_or_own(api, namespace).await?;
+    let namespace = crate::api::namespace_or_own(api, namespace).await?;
     Ok(format!("/api/jobs/{}", super::segment("namespace", &namespace)?))
 }
 
@@ -902,7 +908,7 @@ async fn job_path(api: &HfApi, namespace: Option<String>, job_id: &str) -> Resul
 }
 
 async fn scheduled_path(api: &HfApi, namespace: Option<String>) -> Result<String> {
-    let namespace = super::namespace_or_own(api, namespace).await?;
+    let namespace = crate::api::namespace_or_own(api, namespace).await?;
     Ok(format!(
         "/api/scheduled-jobs/{}",
         super::segment("namespace", &namespace)?
