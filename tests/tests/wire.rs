@@ -152,8 +152,13 @@ fn every_operation_of_the_library_can_be_replayed() {
     let replayable = wire::operations();
     let mut missing = Vec::new();
     let mut seen = 0;
-    for area in fs_err::read_dir(root().join("crates/hub-http/src/api")).unwrap() {
-        let text = fs_err::read_to_string(area.unwrap().path()).unwrap();
+    let mut paths = vec![root().join("crates/hub-http/src/api")];
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(fs_err::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let text = fs_err::read_to_string(path).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         for (number, line) in lines.iter().enumerate() {
             let name = match line.trim_start().strip_prefix("pub fn ") {
