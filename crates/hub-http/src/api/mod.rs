@@ -33,6 +33,8 @@ pub mod users;
 pub mod webhooks;
 
 #[cfg(test)]
+mod laziness_tests;
+#[cfg(test)]
 pub(crate) mod testing;
 
 /// What stays as it is in one segment of an address.
