@@ -33,6 +33,29 @@ impl TestEnv {
         self.start_hub_with(|builder| builder)
     }
 
+    /// Lets a release of the official client judge a Hub of its own: runs a script of the fixtures against it.
+    ///
+    /// # Panics
+    ///
+    /// When anything is not as the script says it must be.
+    #[track_caller]
+    pub fn judge(python: Python, script: &str) {
+        Self::judge_with(python, script, |builder| builder);
+    }
+
+    /// As [`TestEnv::judge`], with settings of the server's own.
+    ///
+    /// # Panics
+    ///
+    /// When anything is not as the script says it must be.
+    #[track_caller]
+    pub fn judge_with(python: Python, script: &str, configure: impl FnOnce(Builder) -> Builder) {
+        let mut env = Self::new();
+        let _hub = env.start_hub_with(configure);
+        let output = env.python(python, script, [""; 0]).success();
+        assert_eq!(output.stdout, "ok\n", "{output}");
+    }
+
     /// Makes a model of a text, a text in a folder and 6 MB of weights, which go through LFS, and gives its files.
     ///
     /// The official client uploads them, so that a test of ours does not stand on our own upload. `options` is empty or

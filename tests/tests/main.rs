@@ -5,6 +5,7 @@
 mod cache;
 mod cli;
 mod commits;
+mod discussions;
 mod files;
 mod git;
 mod harness;

@@ -7,9 +7,10 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::auth::Account;
 use crate::error::{Error, Result};
 use crate::routes::{Json, Params, Query, Target, done};
-use crate::store::discussions::{Discussion, Event, NewDiscussion, conflicts, diff, pull_request_ref};
+use crate::store::discussions::{Discussion, Event, NewDiscussion, comment_data, conflicts, diff, pull_request_ref};
 use crate::store::{GitRepo, Repo};
 
 /// Discussions of a page.
@@ -20,6 +21,10 @@ pub(crate) fn router() -> Router<App> {
         .route("/-api/{kind}/{id}/discussions", get(list).post(create))
         .route("/-api/{kind}/{id}/discussions/{num}", get(details))
         .route("/-api/{kind}/{id}/discussions/{num}/comment", post(comment))
+        .route("/-api/{kind}/{id}/discussions/{num}/comment/{comment}/edit", post(edit))
+        .route("/-api/{kind}/{id}/discussions/{num}/comment/{comment}/hide", post(hide))
+        .route("/-api/{kind}/{id}/discussions/{num}/title", post(rename))
+        .route("/-api/{kind}/{id}/discussions/{num}/pin", post(pin))
         .route("/-api/{kind}/{id}/discussions/{num}/status", post(status))
         .route("/-api/{kind}/{id}/discussions/{num}/merge", post(merge))
 }
@@ -34,7 +39,8 @@ fn discussion_json(repo: &Repo, discussion: &Discussion) -> Value {
         "author": { "name": discussion.author, "type": "user" },
         "repo": { "name": repo.id.id(), "type": repo.id.repo_type().as_str() },
         "repoOwner": { "name": repo.namespace() },
-        "pinned": false,
+        "pinned": discussion.pinned,
+        "numComments": discussion.comments,
     })
 }
 
@@ -92,10 +98,7 @@ struct Create {
 async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let author = target.caller.writer()?.name.clone();
-    let title = body.title.trim().to_owned();
-    if !(3..=200).contains(&title.chars().count()) {
-        return Err(Error::bad_request("\"title\" must have 3 to 200 characters"));
-    }
+    let title = checked_title(&body.title)?;
     let url = app.repo_url(&target.repo.id);
     let num = target
         .run(&app, move |store, repo, git| {
@@ -120,6 +123,29 @@ async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Re
         axum::Json(json!({ "num": num, "pullRequest": body.pull_request, "url": format!("{url}/discussions/{num}") }))
             .into_response(),
     )
+}
+
+fn checked_title(title: &str) -> Result<String> {
+    let title = title.trim();
+    match title.chars().count() {
+        0..3 => Err(Error::bad_request(
+            "\"title\" length must be at least 3 characters long",
+        )),
+        201.. => Err(Error::bad_request(
+            "\"title\" length must be less than or equal to 200 characters long",
+        )),
+        _ => Ok(title.to_owned()),
+    }
+}
+
+/// What the author of a thing may do with it, and the repository's owner.
+fn check_author(author: &str, account: &Account, repo: &Repo) -> Result<()> {
+    if author == account.name || account.belongs_to(repo.namespace()) {
+        return Ok(());
+    }
+    Err(Error::forbidden(
+        "Only its author or the repository's owner may do this",
+    ))
 }
 
 async fn details(app: App, target: Target, params: Params, query: Query) -> Result<Response> {
@@ -165,20 +191,6 @@ struct Comment {
     comment: String,
 }
 
-fn comment_data(text: &str, author: &str) -> Value {
-    json!({
-        "edited": false,
-        "hidden": false,
-        "latest": {
-            "raw": text,
-            "html": format!("<p>{}</p>", text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;")),
-            "updatedAt": crate::clock::now().to_string(),
-            "author": { "name": author },
-        },
-        "history": [],
-    })
-}
-
 async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comment>) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let author = target.caller.writer()?.name.clone();
@@ -197,6 +209,89 @@ async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comm
 }
 
 #[derive(Deserialize)]
+struct Edit {
+    content: String,
+}
+
+/// Only who wrote a comment may change what it says.
+async fn edit(app: App, target: Target, params: Params, Json(body): Json<Edit>) -> Result<Response> {
+    target.caller.check_content(&target.repo)?;
+    let author = target.caller.writer()?.name.clone();
+    let (num, id) = (params.number("num")?, params.get("comment")?.to_owned());
+    if body.content.trim().is_empty() {
+        return Err(Error::bad_request("\"content\" is not allowed to be empty"));
+    }
+    let event = target
+        .run(&app, move |store, repo, _| {
+            let mut comment = store.db.comment(repo, num, &id)?;
+            if comment.author != author {
+                return Err(Error::forbidden("Only its author may edit a comment"));
+            }
+            if comment.is_hidden() {
+                return Err(Error::bad_request("A hidden comment cannot be edited"));
+            }
+            comment.edit(&body.content, &author);
+            store.db.set_event_data(&comment)?;
+            Ok(comment)
+        })
+        .await?;
+    Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
+}
+
+async fn hide(app: App, target: Target, params: Params) -> Result<Response> {
+    target.caller.check_content(&target.repo)?;
+    let account = target.caller.writer()?.clone();
+    let (num, id) = (params.number("num")?, params.get("comment")?.to_owned());
+    let event = target
+        .run(&app, move |store, repo, _| {
+            let mut comment = store.db.comment(repo, num, &id)?;
+            check_author(&comment.author, &account, repo)?;
+            if !comment.is_hidden() {
+                comment.hide(&account.name);
+                store.db.set_event_data(&comment)?;
+            }
+            Ok(comment)
+        })
+        .await?;
+    Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
+}
+
+#[derive(Deserialize)]
+struct Rename {
+    title: String,
+}
+
+async fn rename(app: App, target: Target, params: Params, Json(body): Json<Rename>) -> Result<Response> {
+    target.caller.check_content(&target.repo)?;
+    let account = target.caller.writer()?.clone();
+    let (num, title) = (params.number("num")?, checked_title(&body.title)?);
+    let event = target
+        .run(&app, move |store, repo, _| {
+            check_author(&store.db.discussion(repo, num)?.author, &account, repo)?;
+            store.db.rename_discussion(repo, num, &title, &account.name)
+        })
+        .await?;
+    Ok(axum::Json(json!({ "newTitle": event_json(&event) })).into_response())
+}
+
+#[derive(Deserialize)]
+struct Pin {
+    pinned: bool,
+}
+
+async fn pin(app: App, target: Target, params: Params, Json(body): Json<Pin>) -> Result<Response> {
+    let (target, _) = target.writable()?;
+    let num = params.number("num")?;
+    target
+        .run(&app, move |store, repo, _| {
+            store.db.discussion(repo, num)?;
+            store.db.pin_discussion(repo, num, body.pinned)
+        })
+        .await?;
+    Ok(axum::Json(json!({ "pinned": body.pinned })).into_response())
+}
+
+#[derive(Deserialize)]
 struct Status {
     status: String,
     comment: Option<String>,
@@ -212,11 +307,7 @@ async fn status(app: App, target: Target, params: Params, Json(body): Json<Statu
     let event = target
         .run(&app, move |store, repo, _| {
             let discussion = store.db.discussion(repo, num)?;
-            if discussion.author != account.name && !account.belongs_to(repo.namespace()) {
-                return Err(Error::forbidden(
-                    "Only its author or the repository's owner may do this",
-                ));
-            }
+            check_author(&discussion.author, &account, repo)?;
             if discussion.status == "merged" || discussion.status == body.status {
                 return Err(Error::bad_request(format!("It is {} already", discussion.status)));
             }
@@ -348,5 +439,63 @@ mod tests {
             json!(["x.txt"])
         );
         hub.post(ADA, &format!("{AT}/1/merge"), "").expect(409);
+    }
+
+    #[test]
+    fn comments_are_edited_by_their_author_and_hidden_for_good() {
+        let hub = Hub::with_demo();
+        hub.post(BOB, AT, r#"{"title":"A question","description":"why?"}"#)
+            .expect(200);
+        let made = hub
+            .post(BOB, &format!("{AT}/1/comment"), r#"{"comment":"frist"}"#)
+            .expect(200)
+            .json();
+        let id = made["newMessage"]["id"].as_str().unwrap();
+        let edit = format!("{AT}/1/comment/{id}/edit");
+        hub.post(ADA, &edit, r#"{"content":"mine"}"#).expect(403);
+        hub.post(BOB, &edit, r#"{"content":" "}"#).expect(400);
+        hub.post(BOB, &format!("{AT}/1/comment/none/edit"), r#"{"content":"x"}"#)
+            .expect(404);
+        let edited = hub.post(BOB, &edit, r#"{"content":"first"}"#).expect(200).json();
+        let data = &edited["updatedComment"]["data"];
+        assert_eq!(
+            (&data["edited"], &data["latest"]["raw"]),
+            (&json!(true), &json!("first"))
+        );
+        assert_eq!(data["history"][0]["raw"], "frist");
+
+        // The owner may hide what others wrote; what it said is gone, from its history too.
+        let hide = format!("{AT}/1/comment/{id}/hide");
+        hub.post(EVE, &hide, "").expect(403);
+        hub.post(ADA, &hide, "").expect(200);
+        let details = hub.get("", &format!("{AT}/1")).expect(200).text();
+        assert!(!details.contains("frist") && !details.contains("first"), "{details}");
+        hub.post(BOB, &edit, r#"{"content":"again"}"#).expect(400);
+    }
+
+    #[test]
+    fn titles_change_and_pinned_ones_come_first() {
+        let hub = Hub::with_demo();
+        for title in ["The first", "The second"] {
+            hub.post(BOB, AT, &format!(r#"{{"title":"{title}","description":""}}"#))
+                .expect(200);
+        }
+        let rename = format!("{AT}/1/title");
+        hub.post(EVE, &rename, r#"{"title":"Mine now"}"#).expect(403);
+        hub.post(BOB, &rename, r#"{"title":"x"}"#).expect(400);
+        let renamed = hub.post(BOB, &rename, r#"{"title":" Better "}"#).expect(200).json();
+        assert_eq!(
+            renamed["newTitle"]["data"],
+            json!({"from": "The first", "to": "Better"})
+        );
+
+        hub.post(BOB, &format!("{AT}/1/pin"), r#"{"pinned":true}"#).expect(403);
+        hub.post(ADA, &format!("{AT}/1/pin"), r#"{"pinned":true}"#).expect(200);
+        let list = hub.get("", AT).expect(200).json();
+        assert_eq!(
+            (&list["discussions"][0]["num"], &list["discussions"][0]["pinned"]),
+            (&json!(1), &json!(true))
+        );
+        assert_eq!(list["discussions"][0]["title"], "Better");
     }
 }

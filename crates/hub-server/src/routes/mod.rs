@@ -12,6 +12,7 @@
 //! A new area is a file here with a `router()`, named in [`router`]; its tables and their queries are a file in `store`.
 
 mod account;
+mod attachments;
 mod commits;
 mod discussions;
 mod files;
@@ -54,6 +55,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(commits::router())
         .merge(refs::router())
         .merge(discussions::router())
+        .merge(attachments::router())
         .merge(resolve::router())
         .merge(lfs::router())
         .merge(git_http::router())

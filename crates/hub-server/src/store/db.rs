@@ -71,6 +71,7 @@ CREATE TABLE IF NOT EXISTS discussions (
     created TEXT NOT NULL,
     base TEXT,
     merge_commit TEXT,
+    pinned INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (repo, num)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS discussion_events (
@@ -87,6 +88,21 @@ CREATE TABLE IF NOT EXISTS discussion_events (
 CREATE INDEX IF NOT EXISTS discussion_events_in_order ON discussion_events (repo, num, position);
 ";
 
+/// Columns that folders of earlier versions do not have.
+const ADDED: &[(&str, &str, &str)] = &[("discussions", "pinned", "INTEGER NOT NULL DEFAULT 0")];
+
+fn add_column(db: &Connection, table: &str, column: &str, kind: &str) -> Result<()> {
+    let there: bool = db.query_row(
+        "SELECT count(*) FROM pragma_table_info(?1) WHERE name = ?2",
+        [table, column],
+        |row| row.get(0),
+    )?;
+    if !there {
+        db.execute_batch(&format!("ALTER TABLE {table} ADD COLUMN {column} {kind}"))?;
+    }
+    Ok(())
+}
+
 /// One connection, behind a lock: SQLite has one writer at a time anyway, and each statement is short.
 #[derive(Debug)]
 pub(crate) struct Db(Mutex<Connection>);
@@ -98,6 +114,9 @@ impl Db {
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
         connection.execute_batch(SCHEMA)?;
+        for (table, column, kind) in ADDED {
+            add_column(&connection, table, column, kind)?;
+        }
         Ok(Self(Mutex::new(connection)))
     }
 

@@ -20,6 +20,9 @@ pub(crate) struct Discussion {
     /// The ref that a pull request is against.
     pub(crate) base: Option<String>,
     pub(crate) merge_commit: Option<String>,
+    pub(crate) pinned: bool,
+    /// How many comments there are, hidden ones too.
+    pub(crate) comments: u64,
 }
 
 /// Something that happened in a discussion.
@@ -41,6 +44,51 @@ pub(crate) struct NewDiscussion<'a> {
     pub(crate) status: &'a str,
     /// The ref and its commit, for a pull request.
     pub(crate) base: Option<(&'a str, Oid)>,
+}
+
+impl Event {
+    /// Gives a comment another text. What it said stays in its history.
+    pub(crate) fn edit(&mut self, text: &str, author: &str) {
+        let edited = comment_data(text, author);
+        let before = std::mem::replace(&mut self.data["latest"], edited["latest"].clone());
+        if let Some(history) = self.data["history"].as_array_mut() {
+            history.insert(0, before);
+        }
+        self.data["edited"] = true.into();
+        self.data["numEdits"] = (self.data["numEdits"].as_u64().unwrap_or_default() + 1).into();
+    }
+
+    /// Hides a comment for good: what it said is kept nowhere.
+    pub(crate) fn hide(&mut self, by: &str) {
+        self.data["hidden"] = true.into();
+        self.data["hiddenBy"] = by.into();
+        self.data["history"] = json!([]);
+        self.data["latest"]["raw"] = HIDDEN.into();
+        self.data["latest"]["html"] = HIDDEN.into();
+    }
+
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.data["hidden"] == true
+    }
+}
+
+/// What is served in the place of a hidden comment.
+const HIDDEN: &str = "This comment has been hidden";
+
+/// What is known of a comment that says `text`.
+pub(crate) fn comment_data(text: &str, author: &str) -> Value {
+    json!({
+        "edited": false,
+        "hidden": false,
+        "numEdits": 0,
+        "latest": {
+            "raw": text,
+            "html": escape(text),
+            "updatedAt": clock::now().to_string(),
+            "author": { "name": author },
+        },
+        "history": [],
+    })
 }
 
 /// The ref of a pull request.
@@ -76,39 +124,23 @@ impl Db {
         change.commit()?;
         drop(db);
         let num = u64::try_from(num).unwrap_or_default();
-        let comment = json!({
-            "edited": false,
-            "hidden": false,
-            "latest": {
-                "raw": new.description,
-                "html": escape(new.description),
-                "updatedAt": now,
-                "author": {"name": new.author},
-            },
-            "history": [],
-        });
+        let comment = comment_data(new.description, new.author);
         self.add_event(repo, num, "comment", new.author, &comment)?;
         Ok(num)
     }
 
     pub(crate) fn discussion(&self, repo: &Repo, num: u64) -> Result<Discussion> {
         self.lock()
-            .prepare(
-                "SELECT num, title, status, pull_request, author, created, base, merge_commit FROM discussions
-                 WHERE repo = ?1 AND num = ?2",
-            )?
+            .prepare(&format!("{SELECT} WHERE repo = ?1 AND num = ?2"))?
             .query_row(params![repo.row, i64::try_from(num).unwrap_or(-1)], read)
             .optional()?
             .ok_or_else(|| Error::NotFound("Discussion not found".to_owned()))
     }
 
-    /// All discussions, newest first.
+    /// All discussions: pinned ones, then the newest.
     pub(crate) fn discussions(&self, repo: &Repo) -> Result<Vec<Discussion>> {
         let db = self.lock();
-        let mut statement = db.prepare(
-            "SELECT num, title, status, pull_request, author, created, base, merge_commit FROM discussions
-             WHERE repo = ?1 ORDER BY num DESC",
-        )?;
+        let mut statement = db.prepare(&format!("{SELECT} WHERE repo = ?1 ORDER BY pinned DESC, num DESC"))?;
         let rows = statement.query_map([repo.row], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -164,6 +196,52 @@ impl Db {
         self.add_event(repo, num, "status-change", author, &json!({ "status": status }))
     }
 
+    /// Changes the title, and notes it.
+    pub(crate) fn rename_discussion(&self, repo: &Repo, num: u64, title: &str, author: &str) -> Result<Event> {
+        let before = self.discussion(repo, num)?.title;
+        self.change_discussion(repo, num, "title", title)?;
+        self.add_event(
+            repo,
+            num,
+            "title-change",
+            author,
+            &json!({ "from": before, "to": title }),
+        )
+    }
+
+    pub(crate) fn pin_discussion(&self, repo: &Repo, num: u64, pinned: bool) -> Result<()> {
+        self.change_discussion(repo, num, "pinned", pinned)
+    }
+
+    /// `column` is a word of ours.
+    fn change_discussion(&self, repo: &Repo, num: u64, column: &str, value: impl rusqlite::ToSql) -> Result<()> {
+        self.lock().execute(
+            &format!("UPDATE discussions SET {column} = ?3 WHERE repo = ?1 AND num = ?2"),
+            params![repo.row, i64::try_from(num).unwrap_or(-1), value],
+        )?;
+        Ok(())
+    }
+
+    /// A comment of a discussion.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotFound`] when there is none of this id.
+    pub(crate) fn comment(&self, repo: &Repo, num: u64, id: &str) -> Result<Event> {
+        let event = self.events(repo, num)?.into_iter().find(|event| event.id == id);
+        event
+            .filter(|event| event.kind == "comment")
+            .ok_or_else(|| Error::NotFound("Comment not found".to_owned()))
+    }
+
+    pub(crate) fn set_event_data(&self, event: &Event) -> Result<()> {
+        self.lock().execute(
+            "UPDATE discussion_events SET data = ?2 WHERE id = ?1",
+            params![event.id, event.data.to_string()],
+        )?;
+        Ok(())
+    }
+
     fn set_merged(&self, repo: &Repo, num: u64, commit: Oid) -> Result<()> {
         self.lock().execute(
             "UPDATE discussions SET merge_commit = ?3 WHERE repo = ?1 AND num = ?2",
@@ -172,6 +250,10 @@ impl Db {
         Ok(())
     }
 }
+
+const SELECT: &str = "SELECT num, title, status, pull_request, author, created, base, merge_commit, pinned,
+    (SELECT count(*) FROM discussion_events e WHERE e.repo = d.repo AND e.num = d.num AND e.type = 'comment')
+    FROM discussions d";
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Discussion> {
     Ok(Discussion {
@@ -183,6 +265,8 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Discussion> {
         created: row.get(5)?,
         base: row.get(6)?,
         merge_commit: row.get(7)?,
+        pinned: row.get(8)?,
+        comments: u64::try_from(row.get::<_, i64>(9)?).unwrap_or_default(),
     })
 }
 
