@@ -2,8 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod access;
 mod cache;
 mod cli;
+mod collections;
 mod commits;
 mod discussions;
 mod files;
@@ -12,6 +14,7 @@ mod harness;
 mod network;
 mod python;
 mod repos;
+mod users;
 mod wire;
 
 use std::path::Path;

@@ -11,8 +11,10 @@
 //!
 //! A new area is a file here with a `router()`, named in [`router`]; its tables and their queries are a file in `store`.
 
+mod access;
 mod account;
 mod attachments;
+mod collections;
 mod commits;
 mod discussions;
 mod files;
@@ -22,6 +24,7 @@ mod refs;
 mod repos;
 mod resolve;
 mod search;
+mod users;
 
 use std::fmt::Write as _;
 
@@ -56,6 +59,9 @@ pub(crate) fn router() -> Router<App> {
         .merge(refs::router())
         .merge(discussions::router())
         .merge(attachments::router())
+        .merge(collections::router())
+        .merge(users::router())
+        .merge(access::router())
         .merge(resolve::router())
         .merge(lfs::router())
         .merge(git_http::router())
@@ -72,6 +78,8 @@ const API_WORDS: &[&str] = &[
     "discussions",
     "duplicate",
     "lfs-files",
+    "like",
+    "likers",
     "paths-info",
     "preupload",
     "raw",
@@ -82,12 +90,20 @@ const API_WORDS: &[&str] = &[
     "super-squash",
     "tag",
     "tree",
+    "user-access-request",
     "xet-read-token",
     "xet-write-token",
 ];
 
 /// The same for web and git addresses.
-const WEB_WORDS: &[&str] = &["resolve", "raw", "info", "git-upload-pack", "git-receive-pack"];
+const WEB_WORDS: &[&str] = &[
+    "resolve",
+    "raw",
+    "info",
+    "git-upload-pack",
+    "git-receive-pack",
+    "ask-access",
+];
 
 /// Names behind `/api/spaces/` and the like that are no ids.
 const LISTING_WORDS: &[&str] = &["templates", "hardware", "semantic-search", "zero-gpu", "tags"];
@@ -328,6 +344,15 @@ impl Query {
             .transpose()
     }
 
+    /// Everything, as a JSON object.
+    pub(crate) fn into_object(self) -> serde_json::Value {
+        self.0
+            .into_iter()
+            .map(|(key, value)| (key, value.into()))
+            .collect::<serde_json::Map<_, _>>()
+            .into()
+    }
+
     /// The query with `key` set to `value`, encoded.
     fn with(&self, key: &str, value: &str) -> String {
         form_urlencoded::Serializer::new(String::new())
@@ -398,6 +423,28 @@ pub(crate) fn page(
         }
     }
     response
+}
+
+/// Rows of a page, unless `limit` says otherwise, and at the most.
+const PAGE: usize = 100;
+const LARGEST_PAGE: usize = 1000;
+
+/// The page of a listing that the query asks for, cut out of all its rows.
+pub(crate) fn paged(app: &App, given: &OriginalPath, query: &Query, rows: Vec<serde_json::Value>) -> Result<Response> {
+    let size = query.number("limit")?.unwrap_or(PAGE).clamp(1, LARGEST_PAGE);
+    let skip = skipped(query)?;
+    let end = skip.saturating_add(size);
+    let next = (end < rows.len()).then(|| cursor(&end.to_string()));
+    let rows = rows.into_iter().skip(skip).take(size).collect();
+    Ok(page(app, given, query, rows, next))
+}
+
+/// How many rows the pages before had.
+pub(crate) fn skipped(query: &Query) -> Result<usize> {
+    match query.get("cursor").map(read_cursor).transpose()? {
+        Some(text) => text.parse().map_err(|_| Error::bad_request("invalid cursor")),
+        None => Ok(0),
+    }
 }
 
 impl FromRequestParts<App> for OriginalPath {

@@ -306,7 +306,7 @@ pub(crate) fn summary(repo: &Repo) -> Map<String, Value> {
     put("lastModified", repo.modified.to_string().into());
     put("private", repo.is_private().into());
     put("gated", repo.gated.json());
-    put("likes", 0.into());
+    put("likes", repo.likes.into());
     if kind != RepoType::Space {
         put("downloads", 0.into());
     }

@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::routes::repos::{expanded, select, summary};
-use crate::routes::{OriginalPath, Query, cursor, page, read_cursor};
+use crate::routes::{OriginalPath, Query, cursor, page, skipped};
 use crate::store::{Gated, Repo};
 
 /// Repositories of a page, unless `limit` says otherwise, and at the most.
@@ -170,7 +170,12 @@ async fn listing(app: App, kind: RepoType, caller: Caller, query: Query, given: 
             let count = |repo: &Repo| repo.facts["safetensors"]["total"].as_u64();
             count(b).cmp(&count(a)).then(newest(a, b))
         }
-        // Likes and downloads are not counted, so all have as many: the last change decides.
+        "likes" | "likes7d" | "likes30d" | "trendingScore" | "trending_score" => b
+            .likes
+            .cmp(&a.likes)
+            .then(b.modified.cmp(&a.modified))
+            .then(newest(a, b)),
+        // Downloads are not counted, so all have as many: the last change decides.
         _ => b.modified.cmp(&a.modified).then(newest(a, b)),
     });
     if ascending {
@@ -226,13 +231,6 @@ fn item(repo: &Repo, query: &Query, wanted: Option<&[String]>) -> Value {
         key => full || !FULL_ONLY.contains(&key),
     };
     reply.into_iter().filter(|(key, _)| keep(key)).collect()
-}
-
-fn skipped(query: &Query) -> Result<usize> {
-    match query.get("cursor").map(read_cursor).transpose()? {
-        Some(text) => text.parse().map_err(|_| Error::bad_request("invalid cursor")),
-        None => Ok(0),
-    }
 }
 
 async fn own(app: App, caller: Caller, query: Query, given: OriginalPath) -> Result<Response> {

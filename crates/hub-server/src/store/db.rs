@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::auth::{Account, Role};
 use crate::clock;
 use crate::error::Result;
-use crate::store::{hold, random_hex};
+use crate::store::{access, collections, hold, likes, random_hex, users};
 
 /// Run at every start: each statement makes what is not there yet.
 const SCHEMA: &str = "
@@ -113,7 +113,15 @@ impl Db {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
-        connection.execute_batch(SCHEMA)?;
+        for schema in [
+            SCHEMA,
+            users::SCHEMA,
+            likes::SCHEMA,
+            access::SCHEMA,
+            collections::SCHEMA,
+        ] {
+            connection.execute_batch(schema)?;
+        }
         for (table, column, kind) in ADDED {
             add_column(&connection, table, column, kind)?;
         }
@@ -182,6 +190,7 @@ impl Db {
                     token_name: row.get(3)?,
                     token_created: row.get(4)?,
                     orgs: Vec::new(),
+                    let_into: Vec::new(),
                 })
             })
             .optional()?;
@@ -190,6 +199,8 @@ impl Db {
             .prepare("SELECT a.name FROM members m JOIN accounts a ON a.id = m.org WHERE m.user = ?1 ORDER BY a.name")?
             .query_map([account.row], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
+        drop(db);
+        account.let_into = self.accepted_repos(account.row)?;
         Ok(Some(account))
     }
 

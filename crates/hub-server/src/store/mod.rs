@@ -2,17 +2,21 @@
 //!
 //! Everything here blocks. Routes come in through [`App::run`](crate::app::App::run).
 
+pub(crate) mod access;
 pub(crate) mod blobs;
 pub(crate) mod card;
+pub(crate) mod collections;
 pub(crate) mod db;
 pub(crate) mod discussions;
 pub(crate) mod draft;
 pub(crate) mod edit;
 pub(crate) mod git;
 pub(crate) mod lfs;
+pub(crate) mod likes;
 pub(crate) mod push;
 pub(crate) mod repos;
 pub(crate) mod rules;
+pub(crate) mod users;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};

@@ -92,6 +92,8 @@ pub(crate) struct Repo {
     pub(crate) head: Option<String>,
     /// What `main` says about itself, as [`card::facts`] found it.
     pub(crate) facts: Value,
+    /// How many users like it.
+    pub(crate) likes: u64,
 }
 
 impl Repo {
@@ -121,7 +123,9 @@ pub(crate) enum Found {
     Moved(Box<Repo>),
 }
 
-const COLUMNS: &str = "id, oid, type, repo, visibility, gated, sdk, created, modified, head, facts";
+const COLUMNS: &str = "repos.id, repos.oid, repos.type, repos.repo, repos.visibility, repos.gated, repos.sdk,
+    repos.created, repos.modified, repos.head, repos.facts,
+    (SELECT count(*) FROM likes WHERE likes.repo = repos.id)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
     let kind: String = row.get(2)?;
@@ -145,6 +149,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
         modified: moment(row.get(8)?),
         head: row.get(9)?,
         facts: serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default(),
+        likes: u64::try_from(row.get::<_, i64>(11)?).unwrap_or_default(),
     }))
 }
 
@@ -167,14 +172,9 @@ impl Db {
                 Found::Moved(Box::new(repo))
             }));
         }
-        let columns = COLUMNS
-            .split(", ")
-            .map(|column| format!("r.{column}"))
-            .collect::<Vec<_>>()
-            .join(", ");
         let moved = db
             .prepare(&format!(
-                "SELECT {columns} FROM redirects d JOIN repos r ON r.id = d.target WHERE d.type = ?1 AND d.repo = ?2"
+                "SELECT {COLUMNS} FROM redirects d JOIN repos ON repos.id = d.target WHERE d.type = ?1 AND d.repo = ?2"
             ))?
             .query_row([id.repo_type().as_str(), id.id()], read)
             .optional()?
@@ -196,7 +196,7 @@ impl Db {
     pub(crate) fn all_repos(&self, kind: Option<RepoType>) -> Result<Vec<Repo>> {
         let db = self.lock();
         let mut statement = db.prepare(&format!(
-            "SELECT {COLUMNS} FROM repos WHERE ?1 IS NULL OR type = ?1 ORDER BY id"
+            "SELECT {COLUMNS} FROM repos WHERE ?1 IS NULL OR type = ?1 ORDER BY repos.id"
         ))?;
         let rows = statement.query_map([kind.map(RepoType::as_str)], read)?;
         rows.filter_map(|row| row.transpose().map(|row| row.map_err(Into::into)))
