@@ -15,6 +15,7 @@ mod network;
 mod python;
 mod repos;
 mod users;
+mod webhooks;
 mod wire;
 
 use std::path::Path;

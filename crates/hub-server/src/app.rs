@@ -15,6 +15,7 @@ use http::uri::Authority;
 use http::{HeaderValue, header};
 use hub_types::RepoId;
 
+use crate::delivery::Deliveries;
 use crate::error::{Error, Result, header_text};
 use crate::routes;
 use crate::server::blocking;
@@ -43,6 +44,7 @@ struct Inner {
     store: Arc<Store>,
     origins: Origins,
     part_size: u64,
+    deliveries: Deliveries,
 }
 
 impl App {
@@ -51,6 +53,7 @@ impl App {
             store: Arc::new(store),
             origins,
             part_size,
+            deliveries: Deliveries::default(),
         };
         Self {
             inner: Arc::new(inner),
@@ -72,6 +75,11 @@ impl App {
 
     pub(crate) fn part_size(&self) -> u64 {
         self.inner.part_size
+    }
+
+    /// What is on its way to webhooks.
+    pub(crate) fn deliveries(&self) -> &Deliveries {
+        &self.inner.deliveries
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -124,6 +132,10 @@ pub(crate) fn router(app: App) -> Router {
     routes::router()
         .fallback(async || Error::NotFound("Sorry, we can't find the page you are looking for.".to_owned()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(middleware::from_fn_with_state(
+            app.clone(),
+            routes::webhooks::watch_refs,
+        ))
         .layer(middleware::from_fn(common_headers))
         .with_state(app)
 }

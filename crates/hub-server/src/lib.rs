@@ -35,6 +35,7 @@
 mod app;
 mod auth;
 mod clock;
+mod delivery;
 mod error;
 mod origin;
 mod routes;

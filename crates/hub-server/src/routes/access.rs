@@ -68,13 +68,10 @@ struct Handle {
 async fn handle(app: App, target: Target, Json(body): Json<Handle>) -> Result<Response> {
     let (target, _) = target.writable()?;
     check_gated(&target.repo)?;
-    let asked = match (body.user, body.request_id) {
-        (Some(handle), None) | (None, Some(handle)) => handle,
-        _ => {
-            return Err(Error::bad_request(
-                "exactly one of \"user\" and \"requestId\" is required",
-            ));
-        }
+    let ((Some(asked), None) | (None, Some(asked))) = (body.user, body.request_id) else {
+        return Err(Error::bad_request(
+            "exactly one of \"user\" and \"requestId\" is required",
+        ));
     };
     if !matches!(&*body.status, "pending" | "accepted" | "rejected") {
         return Err(Error::bad_request(

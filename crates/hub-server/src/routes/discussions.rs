@@ -100,6 +100,7 @@ async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Re
     let author = target.caller.writer()?.name.clone();
     let title = checked_title(&body.title)?;
     let url = app.repo_url(&target.repo.id);
+    let repo = target.repo.clone();
     let num = target
         .run(&app, move |store, repo, git| {
             store.locked(repo, || {
@@ -119,6 +120,7 @@ async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Re
             })
         })
         .await?;
+    app.announce_discussion("create", &repo, num, None);
     Ok(
         axum::Json(json!({ "num": num, "pullRequest": body.pull_request, "url": format!("{url}/discussions/{num}") }))
             .into_response(),
@@ -198,6 +200,7 @@ async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comm
     if body.comment.trim().is_empty() {
         return Err(Error::bad_request("\"comment\" is not allowed to be empty"));
     }
+    let repo = target.repo.clone();
     let event = target
         .run(&app, move |store, repo, _| {
             store.db.discussion(repo, num)?;
@@ -205,6 +208,7 @@ async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comm
             store.db.add_event(repo, num, "comment", &author, &data)
         })
         .await?;
+    app.announce_discussion("create", &repo, num, Some(event.clone()));
     Ok(axum::Json(json!({ "newMessage": event_json(&event) })).into_response())
 }
 
@@ -221,6 +225,7 @@ async fn edit(app: App, target: Target, params: Params, Json(body): Json<Edit>) 
     if body.content.trim().is_empty() {
         return Err(Error::bad_request("\"content\" is not allowed to be empty"));
     }
+    let repo = target.repo.clone();
     let event = target
         .run(&app, move |store, repo, _| {
             let mut comment = store.db.comment(repo, num, &id)?;
@@ -235,6 +240,7 @@ async fn edit(app: App, target: Target, params: Params, Json(body): Json<Edit>) 
             Ok(comment)
         })
         .await?;
+    app.announce_discussion("update", &repo, num, Some(event.clone()));
     Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
 }
 
@@ -242,6 +248,7 @@ async fn hide(app: App, target: Target, params: Params) -> Result<Response> {
     target.caller.check_content(&target.repo)?;
     let account = target.caller.writer()?.clone();
     let (num, id) = (params.number("num")?, params.get("comment")?.to_owned());
+    let repo = target.repo.clone();
     let event = target
         .run(&app, move |store, repo, _| {
             let mut comment = store.db.comment(repo, num, &id)?;
@@ -253,6 +260,7 @@ async fn hide(app: App, target: Target, params: Params) -> Result<Response> {
             Ok(comment)
         })
         .await?;
+    app.announce_discussion("update", &repo, num, Some(event.clone()));
     Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
 }
 
@@ -265,12 +273,14 @@ async fn rename(app: App, target: Target, params: Params, Json(body): Json<Renam
     target.caller.check_content(&target.repo)?;
     let account = target.caller.writer()?.clone();
     let (num, title) = (params.number("num")?, checked_title(&body.title)?);
+    let repo = target.repo.clone();
     let event = target
         .run(&app, move |store, repo, _| {
             check_author(&store.db.discussion(repo, num)?.author, &account, repo)?;
             store.db.rename_discussion(repo, num, &title, &account.name)
         })
         .await?;
+    app.announce_discussion("update", &repo, num, None);
     Ok(axum::Json(json!({ "newTitle": event_json(&event) })).into_response())
 }
 
@@ -282,12 +292,14 @@ struct Pin {
 async fn pin(app: App, target: Target, params: Params, Json(body): Json<Pin>) -> Result<Response> {
     let (target, _) = target.writable()?;
     let num = params.number("num")?;
+    let repo = target.repo.clone();
     target
         .run(&app, move |store, repo, _| {
             store.db.discussion(repo, num)?;
             store.db.pin_discussion(repo, num, body.pinned)
         })
         .await?;
+    app.announce_discussion("update", &repo, num, None);
     Ok(axum::Json(json!({ "pinned": body.pinned })).into_response())
 }
 
@@ -304,6 +316,7 @@ async fn status(app: App, target: Target, params: Params, Json(body): Json<Statu
     if !matches!(&*body.status, "open" | "closed") {
         return Err(Error::bad_request("\"status\" must be one of [open, closed]"));
     }
+    let repo = target.repo.clone();
     let event = target
         .run(&app, move |store, repo, _| {
             let discussion = store.db.discussion(repo, num)?;
@@ -318,6 +331,7 @@ async fn status(app: App, target: Target, params: Params, Json(body): Json<Statu
             store.db.set_status(repo, num, &body.status, &account.name)
         })
         .await?;
+    app.announce_discussion("update", &repo, num, None);
     Ok(axum::Json(json!({ "newStatus": event_json(&event) })).into_response())
 }
 
@@ -329,6 +343,7 @@ struct Merge {
 async fn merge(app: App, target: Target, params: Params, Json(body): Json<Merge>) -> Result<Response> {
     let (target, author) = target.writable()?;
     let num = params.number("num")?;
+    let repo = target.repo.clone();
     target
         .run(&app, move |store, repo, _| {
             store.merge(repo, num, &author)?;
@@ -339,6 +354,7 @@ async fn merge(app: App, target: Target, params: Params, Json(body): Json<Merge>
             Ok(())
         })
         .await?;
+    app.announce_discussion("update", &repo, num, None);
     Ok(done())
 }
 

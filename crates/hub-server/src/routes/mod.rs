@@ -25,6 +25,7 @@ mod repos;
 mod resolve;
 mod search;
 mod users;
+pub(crate) mod webhooks;
 
 use std::fmt::Write as _;
 
@@ -62,6 +63,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(collections::router())
         .merge(users::router())
         .merge(access::router())
+        .merge(webhooks::router())
         .merge(resolve::router())
         .merge(lfs::router())
         .merge(git_http::router())

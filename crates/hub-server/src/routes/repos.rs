@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
+use crate::routes::webhooks::Happening;
 use crate::routes::{Json, Params, Query, Target, done};
 use crate::store::git::EntryKind;
 use crate::store::repos::{Found, NewRepo};
@@ -102,7 +103,10 @@ async fn create(app: App, caller: Caller, Json(body): Json<Create>) -> Result<Re
     };
     let made = app.run(move |store| store.create_repo(&new)).await;
     match made {
-        Ok(repo) => Ok(axum::Json(json!({ "url": url, "name": repo.id.id(), "id": repo.oid })).into_response()),
+        Ok(repo) => {
+            app.announce(Happening::new("create", "repo", &repo));
+            Ok(axum::Json(json!({ "url": url, "name": repo.id.id(), "id": repo.oid })).into_response())
+        }
         Err(Error::Conflict { message, .. }) => Err(Error::Conflict {
             message,
             url: Some(url),
@@ -132,15 +136,18 @@ fn owned(store: &Store, caller: &Caller, id: &RepoId) -> Result<Repo> {
 async fn remove(app: App, caller: Caller, Json(body): Json<Remove>) -> Result<Response> {
     caller.account()?;
     let id = full_id(&caller, body.kind.as_deref(), body.organization.as_deref(), &body.name)?;
-    app.run(move |store| {
-        let repo = owned(store, &caller, &id)?;
-        if repo.id != id {
-            // Nobody deletes by an old name what has a new one.
-            return Err(Error::RepoNotFound);
-        }
-        store.delete_repo(&repo)
-    })
-    .await?;
+    let repo = app
+        .run(move |store| {
+            let repo = owned(store, &caller, &id)?;
+            if repo.id != id {
+                // Nobody deletes by an old name what has a new one.
+                return Err(Error::RepoNotFound);
+            }
+            store.delete_repo(&repo)?;
+            Ok(repo)
+        })
+        .await?;
+    app.announce(Happening::new("delete", "repo", &repo));
     Ok(done())
 }
 
@@ -161,12 +168,22 @@ async fn rename(app: App, caller: Caller, Json(body): Json<Rename>) -> Result<Re
         return Err(Error::bad_request("\"toRepo\" must be namespace/name"));
     }
     let url = app.repo_url(&to);
-    app.run(move |store| {
-        let repo = owned(store, &caller, &from)?;
-        caller.check_namespace(&to)?;
-        store.move_repo(&repo, &to)
-    })
-    .await?;
+    let (repo, owner) = app
+        .run({
+            let to = to.clone();
+            move |store| {
+                let repo = owned(store, &caller, &from)?;
+                caller.check_namespace(&to)?;
+                store.move_repo(&repo, &to)?;
+                let owner = store.db.account_named(to.namespace().unwrap_or_default())?;
+                Ok((repo, owner.map(|(oid, _, _)| oid)))
+            }
+        })
+        .await?;
+    app.announce(Happening {
+        more: json!({ "movedTo": { "name": to.id(), "owner": { "id": owner } } }),
+        ..Happening::new("move", "repo", &repo)
+    });
     Ok(axum::Json(json!({ "url": url })).into_response())
 }
 
@@ -186,20 +203,29 @@ async fn settings(app: App, target: Target, Json(body): Json<Settings>) -> Resul
             Gated::from_json(&gated).ok_or_else(|| Error::bad_request("\"gated\" must be one of [auto, manual, false]"))
         })
         .transpose()?;
-    app.run(move |store| {
-        if let Some(visibility) = visibility {
-            store.db.set_visibility(&target.repo, visibility)?;
-        }
-        if let Some(gated) = gated {
-            store.db.set_gated(&target.repo, gated)?;
-        }
-        let repo = store.db.repo_by_row(target.repo.row)?.ok_or(Error::RepoNotFound)?;
-        Ok(axum::Json(
-            json!({ "private": repo.is_private(), "visibility": repo.visibility.as_str(), "gated": repo.gated.json() }),
-        )
-        .into_response())
-    })
-    .await
+    let was_private = target.repo.is_private();
+    let repo = app
+        .run(move |store| {
+            if let Some(visibility) = visibility {
+                store.db.set_visibility(&target.repo, visibility)?;
+            }
+            if let Some(gated) = gated {
+                store.db.set_gated(&target.repo, gated)?;
+            }
+            store.db.repo_by_row(target.repo.row)?.ok_or(Error::RepoNotFound)
+        })
+        .await?;
+    let reply =
+        json!({ "private": repo.is_private(), "visibility": repo.visibility.as_str(), "gated": repo.gated.json() });
+    let changed = match repo.is_private() != was_private {
+        true => json!({ "private": repo.is_private() }),
+        false => json!({}),
+    };
+    app.announce(Happening {
+        more: json!({ "updatedConfig": changed }),
+        ..Happening::new("update", "repo.config", &repo)
+    });
+    Ok(axum::Json(reply).into_response())
 }
 
 #[derive(Deserialize)]

@@ -17,6 +17,7 @@ pub(crate) mod push;
 pub(crate) mod repos;
 pub(crate) mod rules;
 pub(crate) mod users;
+pub(crate) mod webhooks;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
