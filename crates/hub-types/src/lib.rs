@@ -18,6 +18,8 @@
 //! and output, web addresses, directories, async. Those are in `hub-http`, `hub-cache` and `hub-server`, which all
 //! build on this crate.
 //!
+//! Features: `cards` adds `cards`, the metadata of READMEs, and the YAML parser that it needs.
+//!
 //! Invariants:
 //!
 //! - A [`RepoPath`] is relative, has no `..` and no drive, so joining it below a directory stays below it.
@@ -46,6 +48,8 @@ pub mod env;
 pub mod access;
 pub mod account;
 pub mod buckets;
+#[cfg(feature = "cards")]
+pub mod cards;
 pub mod collections;
 pub mod commits;
 pub mod datasets;
