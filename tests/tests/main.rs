@@ -4,6 +4,7 @@
 
 mod access;
 mod cache;
+mod cards;
 mod cli;
 mod collections;
 mod commits;

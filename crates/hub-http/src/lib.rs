@@ -20,6 +20,7 @@
 //! Features:
 //!
 //! - `blocking` (on by default) adds `.wait()` to every operation.
+//! - `cards` (on by default) adds [`api::cards`]: the READMEs of repositories and their metadata.
 //! - `rustls` (on by default), `aws-lc` or `native-tls` choose the library for TLS: rustls with ring, rustls with
 //!   aws-lc, or the system's. Without default features one of them has to be named. Where several are on,
 //!   `native-tls` is used before `aws-lc`, and that before `rustls`. All trust the system's roots, and those of

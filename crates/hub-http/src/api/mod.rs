@@ -15,6 +15,8 @@ use crate::request::Request;
 pub mod access;
 pub mod account;
 pub mod buckets;
+#[cfg(feature = "cards")]
+pub mod cards;
 pub mod collections;
 pub mod commits;
 pub mod datasets;
