@@ -37,7 +37,7 @@ pub(super) fn anew(new: &CardMap, nl: &str) -> String {
 /// The text, if it says what it is to say. A block of text at the end may need its last line break.
 fn settle(text: String, new: &CardMap, nl: &str) -> Option<String> {
     let says_so = |text: &str| match tree::parse(text) {
-        Ok(Some(root)) => root.value.same(&CardValue::Map(new.clone())),
+        Ok(Some(root)) => root.says(&CardValue::Map(new.clone())),
         Ok(None) => new.is_empty(),
         Err(_) => false,
     };
@@ -108,7 +108,7 @@ impl Editor<'_> {
 
     /// Changes a value in its place. `false`, and nothing done, if it must be written anew by whoever holds it.
     fn change(&mut self, node: &Node, new: &CardValue, in_flow: bool) -> bool {
-        if node.value.same(new) {
+        if node.says(new) {
             return true;
         }
         let before = self.splices.len();
@@ -116,7 +116,7 @@ impl Editor<'_> {
             (
                 Kind::Map {
                     flow: false,
-                    merged: false,
+                    merged: None,
                     entries,
                 },
                 CardValue::Map(new),
@@ -125,7 +125,7 @@ impl Editor<'_> {
             (
                 Kind::Map {
                     flow: true,
-                    merged: false,
+                    merged: None,
                     entries,
                 },
                 CardValue::Map(new),
@@ -133,7 +133,7 @@ impl Editor<'_> {
             (Kind::List { flow: true, items }, CardValue::List(new)) if in_flow || !items.is_empty() => {
                 self.flow_list(node, items, new)
             }
-            (Kind::Scalar(_) | Kind::Alias | Kind::List { flow: true, .. } | Kind::Map { flow: true, .. }, new) => {
+            (Kind::Scalar(..) | Kind::Alias(_) | Kind::List { flow: true, .. } | Kind::Map { flow: true, .. }, new) => {
                 self.scalar(node, new, in_flow)
             }
             _ => false,
@@ -145,7 +145,7 @@ impl Editor<'_> {
     }
 
     fn scalar(&mut self, node: &Node, new: &CardValue, in_flow: bool) -> bool {
-        let is_block = matches!(node.kind, Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded));
+        let is_block = matches!(node.kind, Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded, _));
         let becomes_block = match new {
             CardValue::String(text) => text.contains('\n'),
             CardValue::List(items) => !items.is_empty(),
@@ -156,8 +156,8 @@ impl Editor<'_> {
             return false;
         }
         let text = match (new, &node.kind) {
-            (CardValue::String(text), Kind::Scalar(ScalarStyle::DoubleQuoted)) => write::double_quoted(text),
-            (CardValue::String(text), Kind::Scalar(ScalarStyle::SingleQuoted))
+            (CardValue::String(text), Kind::Scalar(ScalarStyle::DoubleQuoted, _)) => write::double_quoted(text),
+            (CardValue::String(text), Kind::Scalar(ScalarStyle::SingleQuoted, _))
                 if text.chars().all(write::is_printable) =>
             {
                 write::single_quoted(text)
@@ -172,12 +172,12 @@ impl Editor<'_> {
     /// `{a: 1}`: changed and added to in its place, otherwise written anew on one line.
     fn flow_map(&mut self, node: &Node, entries: &[(Node, Node)], new: &CardMap) -> bool {
         let before = self.splices.len();
-        let unique = |key: &Node| entries.iter().filter(|(other, _)| other.value.same(&key.value)).count() == 1;
+        let unique = |key: &Node| entries.iter().filter(|(other, _)| other.says(&key.value())).count() == 1;
         let mut in_place = !entries.is_empty();
         for (key, value) in entries {
             in_place &= unique(key)
                 && new
-                    .get_value(&key.value)
+                    .get_value(&key.value())
                     .is_some_and(|new| !value.span.is_empty() && self.change(value, new, true));
         }
         if !in_place {
@@ -187,7 +187,7 @@ impl Editor<'_> {
         }
         let added = new
             .iter()
-            .filter(|(key, _)| !entries.iter().any(|(own, _)| own.value.same(key)));
+            .filter(|(key, _)| !entries.iter().any(|(own, _)| own.says(key)));
         let added: String = added
             .map(|(key, value)| format!(", {}: {}", write::inline(key), write::inline(value)))
             .collect();
@@ -226,7 +226,7 @@ impl Editor<'_> {
     }
 
     fn map(&mut self, entries: &[(Node, Node)], new: &CardMap) -> bool {
-        let stays = |entry: &(Node, Node)| new.get_value(&entry.0.value).is_some();
+        let stays = |entry: &(Node, Node)| new.get_value(&entry.0.value()).is_some();
         // What goes at the end needs something to stand behind.
         let (Some((last_key, last_value)), true) = (entries.last(), entries.iter().any(stays) || entries.len() == 1)
         else {
@@ -234,12 +234,12 @@ impl Editor<'_> {
         };
         let at_top = entries.iter().all(|(key, _)| self.column(key.span.start) == 0);
         for (at, (key, value)) in entries.iter().enumerate() {
-            let is_last = !entries[at + 1..].iter().any(|(other, _)| other.value.same(&key.value));
-            let done = match new.get_value(&key.value) {
+            let is_last = !entries[at + 1..].iter().any(|(other, _)| other.says(&key.value()));
+            let done = match new.get_value(&key.value()) {
                 None => self.remove(entries, at),
                 // Of a key that is there twice, the last one counts.
                 Some(_) if !is_last => true,
-                Some(new) if value.value.same(new) => true,
+                Some(new) if value.says(new) => true,
                 Some(new) if self.grain == Grain::Entries && at_top => self.replace_entry(key, value, new),
                 Some(new) => self.change(value, new, false) || self.replace_value(key, value, new),
             };
@@ -256,7 +256,7 @@ impl Editor<'_> {
         };
         let Some(line) = line else { return false };
         for (key, value) in new.iter() {
-            if !entries.iter().any(|(own, _)| own.value.same(key)) {
+            if !entries.iter().any(|(own, _)| own.says(key)) {
                 let entry = write::entry(key, value, indent, self.nl);
                 self.put(line..line, format!("{}{entry}{}", " ".repeat(indent), self.nl));
             }
@@ -288,7 +288,7 @@ impl Editor<'_> {
         let Some((_, end)) = self.rest_of_line(self.content_end(value)) else {
             return false;
         };
-        let entry = write::entry(&key.value, new, self.column(key.span.start), self.nl);
+        let entry = write::entry(&key.value(), new, self.column(key.span.start), self.nl);
         self.put(start..end, format!("{entry}{}", self.nl));
         true
     }
@@ -401,9 +401,9 @@ impl Editor<'_> {
     /// Where the text of a value ends, before the line break.
     fn content_end(&self, node: &Node) -> usize {
         match &node.kind {
-            Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded) => {
+            Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded, value) => {
                 let text = &self.text[node.span.clone()];
-                let keeps = node.value.as_str().is_some_and(|value| value.ends_with("\n\n"));
+                let keeps = value.as_str().is_some_and(|value| value.ends_with("\n\n"));
                 let trimmed = if keeps {
                     let text = text.strip_suffix('\n').unwrap_or(text);
                     text.strip_suffix('\r').unwrap_or(text)
@@ -425,7 +425,7 @@ impl Editor<'_> {
     /// Whether the last line of a value is the last of the text, and says something else if it is not: `|` and lines.
     fn is_open(&self, node: &Node) -> bool {
         match &node.kind {
-            Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded) => {
+            Kind::Scalar(ScalarStyle::Literal | ScalarStyle::Folded, value) => {
                 let before = &self.text[..node.span.start];
                 let header = before
                     .rfind(['|', '>'])
@@ -433,7 +433,7 @@ impl Editor<'_> {
                 let indicators = header.split([' ', '\t']).next().unwrap_or_default();
                 node.span.end + self.nl.len() == self.text.len()
                     && !indicators.contains('-')
-                    && node.value.as_str().is_some_and(|value| !value.ends_with('\n'))
+                    && value.as_str().is_some_and(|value| !value.ends_with('\n'))
             }
             Kind::List { flow: false, items } => items.last().is_some_and(|item| self.is_open(item)),
             Kind::Map {
@@ -474,7 +474,7 @@ enum Step<'a> {
 
 /// How the old items become the new ones: what is the same stays, what stands between is changed in order.
 fn steps<'a>(items: &[Node], new: &'a [CardValue]) -> Option<Vec<Step<'a>>> {
-    let same = |i: usize, j: usize| items[i].value.same(&new[j]);
+    let same = |i: usize, j: usize| items[i].says(&new[j]);
     let both = items.len().min(new.len());
     let head = (0..both).take_while(|at| same(*at, *at)).count();
     let tail = (1..=both - head)

@@ -125,7 +125,7 @@ impl Card {
         };
         let data = match tree::parse(yaml).map_err(|fault| refuse(fault.line, &fault.rule))? {
             None => CardMap::new(),
-            Some(root) => match root.value {
+            Some(root) => match root.value() {
                 CardValue::Map(map) => map,
                 CardValue::Null => CardMap::new(),
                 _ => return Err(refuse(1, "the metadata must be a map of keys and values")),
@@ -334,7 +334,7 @@ pub fn to_yaml(data: &CardMap) -> String {
 /// When it is none. The error names the line.
 pub fn from_yaml(text: &str) -> Result<CardValue, ValidationError> {
     match tree::parse(text) {
-        Ok(root) => Ok(root.map_or(CardValue::Null, |root| root.value)),
+        Ok(root) => Ok(root.map_or(CardValue::Null, |root| root.value())),
         Err(fault) => {
             let shown = text.lines().nth(fault.line - 1).unwrap_or_default();
             Err(ValidationError::new(

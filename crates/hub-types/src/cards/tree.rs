@@ -2,37 +2,91 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
+use std::rc::Rc;
 
-use granit_parser::{Event, Options, Parser, ScalarStyle, Span, StructureStyle, Tag};
+use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, Tag};
 
 use super::{CardMap, CardValue, scalar};
 
-/// How many values the aliases of one card may make of it.
-const LARGEST: usize = 1_000_000;
+/// How many bytes of values, about, the anchors and aliases of one card may make of it.
+const LARGEST: usize = 64 << 20;
+
+/// How deep lists and maps may be nested, on lines of their own and between brackets. Values are read and compared by
+/// recursion, which must not use up the stack of a thread.
+const DEEPEST: usize = 64;
 
 /// A value and where it stands.
 pub(super) struct Node {
     /// Its bytes in the text, without anchor and tag. For a block it begins and ends with what is in it.
     pub(super) span: Range<usize>,
-    pub(super) value: CardValue,
     pub(super) kind: Kind,
-    /// How many values it is made of.
+    /// How many bytes it takes, about.
     size: usize,
 }
 
 pub(super) enum Kind {
-    Scalar(ScalarStyle),
-    Alias,
+    Scalar(ScalarStyle, CardValue),
+    Alias(Rc<CardValue>),
     List {
         flow: bool,
         items: Vec<Node>,
     },
-    /// `merged` if `<<` puts in what stands elsewhere.
+    /// With what `<<` puts in from elsewhere, if anything.
     Map {
         flow: bool,
-        merged: bool,
+        merged: Option<CardMap>,
         entries: Vec<(Node, Node)>,
     },
+}
+
+impl Node {
+    /// What it says. Made when it is asked for: kept at every level, it would take the text's size times its depth.
+    pub(super) fn value(&self) -> CardValue {
+        match &self.kind {
+            Kind::Scalar(_, value) => value.clone(),
+            Kind::Alias(value) => CardValue::clone(value),
+            Kind::List { items, .. } => CardValue::List(items.iter().map(Self::value).collect()),
+            Kind::Map { merged, entries, .. } => {
+                let merged = merged.iter().flat_map(CardMap::iter);
+                let merged = merged.map(|(key, value)| (key.clone(), value.clone()));
+                let own = entries.iter().filter(|(key, _)| !key.merges());
+                CardValue::Map(
+                    merged
+                        .chain(own.map(|(key, value)| (key.value(), value.value())))
+                        .collect(),
+                )
+            }
+        }
+    }
+
+    /// Whether it says this.
+    pub(super) fn says(&self, value: &CardValue) -> bool {
+        match (&self.kind, value) {
+            (Kind::Scalar(_, own), value) => own.same(value),
+            (Kind::Alias(own), value) => own.same(value),
+            (Kind::List { items, .. }, CardValue::List(values)) => {
+                items.len() == values.len() && items.iter().zip(values).all(|(item, value)| item.says(value))
+            }
+            (
+                Kind::Map {
+                    merged: None, entries, ..
+                },
+                CardValue::Map(map),
+            ) if entries.len() == map.len() => {
+                // In their order mostly; what is there twice is left to the slower way.
+                let in_order = entries.iter().zip(map.iter());
+                let mut in_order = in_order.map(|((key, own), (name, value))| (key.says(name), own, value));
+                in_order.all(|(same_key, own, value)| same_key && own.says(value)) || self.value().same(value)
+            }
+            (Kind::Map { .. }, CardValue::Map(_)) => self.value().same(value),
+            _ => false,
+        }
+    }
+
+    /// As the key of an entry: whether that merges what stands elsewhere.
+    fn merges(&self) -> bool {
+        matches!(&self.kind, Kind::Scalar(ScalarStyle::Plain, CardValue::String(text)) if text == "<<")
+    }
 }
 
 /// What is wrong with a text, and in which line of it, counted from 1.
@@ -46,7 +100,15 @@ pub(super) struct Fault {
 pub(super) fn parse(text: &str) -> Result<Option<Node>, Fault> {
     let mut reader = Reader {
         text,
-        events: Parser::new_from_str_with_options(text, Options::default()),
+        events: Parser::new_from_str_with_options(
+            text,
+            granit_parser::options! {
+                flow_nesting_limit: DEEPEST,
+                block_nesting_limit: DEEPEST,
+                // As PyYAML: `|` makes no line break at the very end, where the text has none.
+                block_scalar_eof_without_line_feed: true,
+            },
+        ),
         anchors: HashMap::new(),
         expanded: 0,
     };
@@ -67,7 +129,8 @@ struct Reader<'a> {
     text: &'a str,
     events: Parser<'a, granit_parser::StrInput<'a>>,
     /// The values that aliases mean. One that is still being read is missing.
-    anchors: HashMap<usize, (CardValue, usize)>,
+    anchors: HashMap<usize, (Rc<CardValue>, usize)>,
+    /// What anchors and aliases have made so far, in bytes.
     expanded: usize,
 }
 
@@ -98,25 +161,16 @@ impl<'a> Reader<'a> {
                 let Some((value, size)) = self.anchors.get(&id).cloned() else {
                     return Err(self.fault(bytes.start, "an alias means a value that it is part of"));
                 };
-                self.expanded += size;
-                if self.expanded > LARGEST {
-                    return Err(self.fault(bytes.start, "the aliases make more than a million values"));
-                }
+                self.expand(size, bytes.start)?;
                 Node {
                     span: bytes,
-                    value,
-                    kind: Kind::Alias,
+                    kind: Kind::Alias(value),
                     size,
                 }
             }
             Event::Scalar(text, style, _, tag) => {
                 let empty = style == ScalarStyle::Plain && bytes.is_empty();
-                let mut text = if empty { "" } else { &*text };
-                // PyYAML makes no line break where the text has none: at its very end.
-                let is_block = matches!(style, ScalarStyle::Literal | ScalarStyle::Folded);
-                if is_block && bytes.end == self.text.len() && !self.text.ends_with(['\n', '\r']) {
-                    text = text.strip_suffix('\n').unwrap_or(text);
-                }
+                let text = if empty { "" } else { &*text };
                 let value = match tagged(tag.as_deref()) {
                     None if style == ScalarStyle::Plain => scalar::resolve(text).map_err(str::to_owned),
                     None => Ok(text.into()),
@@ -125,9 +179,8 @@ impl<'a> Reader<'a> {
                 let value = value.map_err(|rule| self.fault(bytes.start, rule))?;
                 Node {
                     span: bytes,
-                    value,
-                    kind: Kind::Scalar(style),
-                    size: 1,
+                    kind: Kind::Scalar(style, value),
+                    size: size_of::<Node>() + text.len(),
                 }
             }
             Event::SequenceStart(style, _, tag) => {
@@ -145,9 +198,19 @@ impl<'a> Reader<'a> {
             _ => return Err(self.fault(bytes.start, "a value must stand here")),
         };
         if anchor != 0 {
-            self.anchors.insert(anchor, (node.value.clone(), node.size));
+            self.expand(node.size, node.span.start)?;
+            self.anchors.insert(anchor, (Rc::new(node.value()), node.size));
         }
         Ok(node)
+    }
+
+    /// Counts what an anchor or an alias makes.
+    fn expand(&mut self, size: usize, at: usize) -> Result<(), Fault> {
+        self.expanded = self.expanded.saturating_add(size);
+        if self.expanded > LARGEST {
+            return Err(self.fault(at, "the anchors and aliases make more than 64 MB of it"));
+        }
+        Ok(())
     }
 
     fn list(&mut self, flow: bool, start: Range<usize>) -> Result<Node, Fault> {
@@ -159,32 +222,30 @@ impl<'a> Reader<'a> {
             }
             items.push(self.node(event, span)?);
         };
-        let value = CardValue::List(items.iter().map(|item| item.value.clone()).collect());
-        let size = 1 + items.iter().map(|item| item.size).sum::<usize>();
+        let size = size_of::<Node>() + items.iter().map(|item| item.size).sum::<usize>();
         let span = match (flow, items.first(), items.last()) {
             (false, Some(first), Some(last)) => first.span.start..last.span.end,
             _ => start.start..end.end,
         };
         let kind = Kind::List { flow, items };
-        Ok(Node {
-            span,
-            value,
-            kind,
-            size,
-        })
+        Ok(Node { span, kind, size })
     }
 
     fn map(&mut self, flow: bool, start: Range<usize>) -> Result<Node, Fault> {
         let mut entries: Vec<(Node, Node)> = Vec::new();
-        let mut merged = CardMap::new();
-        let mut any_merged = false;
+        let mut merged = None;
         let end = loop {
             let (event, span) = self.next()?;
             if matches!(event, Event::MappingEnd) {
                 break span.byte_range().unwrap_or(0..0);
             }
             let key = self.node(event, span)?;
-            if matches!(key.value, CardValue::List(_) | CardValue::Map(_)) {
+            let is_scalar = match &key.kind {
+                Kind::Scalar(..) => true,
+                Kind::Alias(value) => !matches!(**value, CardValue::List(_) | CardValue::Map(_)),
+                Kind::List { .. } | Kind::Map { .. } => false,
+            };
+            if !is_scalar {
                 return Err(self.fault(key.span.start, "a list or a map cannot be a key"));
             }
             let (event, span) = self.next()?;
@@ -194,46 +255,31 @@ impl<'a> Reader<'a> {
                 let at = colon_after(self.text, key.span.end).unwrap_or(key.span.end);
                 value.span = at..at;
             }
-            let merges = matches!(key.kind, Kind::Scalar(ScalarStyle::Plain)) && key.value.as_str() == Some("<<");
-            if merges {
-                any_merged = true;
-                self.merge(&mut merged, &value)?;
+            if key.merges() {
+                self.merge(merged.get_or_insert_default(), &value)?;
             }
             entries.push((key, value));
         };
-        let mut map = merged;
-        for (key, value) in &entries {
-            let merges = matches!(key.kind, Kind::Scalar(ScalarStyle::Plain)) && key.value.as_str() == Some("<<");
-            if !merges {
-                map.insert(key.value.clone(), value.value.clone());
-            }
-        }
-        let size = 1 + entries.iter().map(|(key, value)| key.size + value.size).sum::<usize>();
+        let merged_size = size_of::<Node>() * merged.as_ref().map_or(0, CardMap::len);
+        let size =
+            size_of::<Node>() + merged_size + entries.iter().map(|(key, value)| key.size + value.size).sum::<usize>();
         let span = match (flow, entries.first(), entries.last()) {
             (false, Some((first, _)), Some((_, last))) => first.span.start..last.span.end,
             _ => start.start..end.end,
         };
-        let kind = Kind::Map {
-            flow,
-            merged: any_merged,
-            entries,
-        };
-        Ok(Node {
-            span,
-            value: CardValue::Map(map),
-            kind,
-            size,
-        })
+        let kind = Kind::Map { flow, merged, entries };
+        Ok(Node { span, kind, size })
     }
 
     /// `<<: *other` or `<<: [*one, *other]`: the first one that has a key counts.
     fn merge(&self, into: &mut CardMap, value: &Node) -> Result<(), Fault> {
-        let maps: Vec<&CardMap> = match &value.value {
+        let value = (value.value(), value.span.start);
+        let maps: Vec<&CardMap> = match &value.0 {
             CardValue::Map(map) => vec![map],
             CardValue::List(items) if items.iter().all(|item| item.as_map().is_some()) => {
                 items.iter().rev().filter_map(CardValue::as_map).collect()
             }
-            _ => return Err(self.fault(value.span.start, "'<<' needs a map or a list of maps")),
+            _ => return Err(self.fault(value.1, "'<<' needs a map or a list of maps")),
         };
         for map in maps {
             for (key, value) in map.iter() {

@@ -1,5 +1,6 @@
 //! What a card's metadata is made of.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
@@ -120,8 +121,18 @@ impl CardValue {
             (Self::Float(a), Self::Float(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             (Self::List(a), Self::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Self::Map(a), Self::Map(b)) => {
-                let same = |(key, value): &(Self, Self)| b.get_value(key).is_some_and(|other| value.same(other));
-                a.len() == b.len() && a.entries.iter().all(same)
+                // In the same order mostly.
+                let same = |(at, (key, value)): (usize, &(Self, Self))| {
+                    let beside = b
+                        .entries
+                        .get(at)
+                        .filter(|(other, _)| other.same(key))
+                        .map(|(_, value)| value);
+                    beside
+                        .or_else(|| b.get_value(key))
+                        .is_some_and(|other| value.same(other))
+                };
+                a.len() == b.len() && a.entries.iter().enumerate().all(same)
             }
             (a, b) => a == b,
         }
@@ -229,8 +240,21 @@ impl PartialEq for CardMap {
 impl<K: Into<CardValue>, V: Into<CardValue>> FromIterator<(K, V)> for CardMap {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(entries: I) -> Self {
         let mut map = Self::new();
+        // Where each text stands: a card from elsewhere may have any number of keys.
+        let mut places: HashMap<String, usize> = HashMap::new();
         for (key, value) in entries {
-            map.insert(key, value);
+            let (key, value) = (key.into(), value.into());
+            let Some(text) = key.as_str() else {
+                map.insert(key, value);
+                continue;
+            };
+            match places.get(text) {
+                Some(place) => map.entries[*place].1 = value,
+                None => {
+                    places.insert(text.to_owned(), map.len());
+                    map.entries.push((key, value));
+                }
+            }
         }
         map
     }
