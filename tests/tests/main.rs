@@ -15,6 +15,7 @@ mod harness;
 mod network;
 mod python;
 mod repos;
+mod spaces;
 mod users;
 mod webhooks;
 mod wire;

@@ -24,6 +24,7 @@ mod refs;
 mod repos;
 mod resolve;
 mod search;
+mod spaces;
 mod users;
 pub(crate) mod webhooks;
 
@@ -64,6 +65,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(users::router())
         .merge(access::router())
         .merge(webhooks::router())
+        .merge(spaces::router())
         .merge(resolve::router())
         .merge(lfs::router())
         .merge(git_http::router())
@@ -80,8 +82,6 @@ const API_WORDS: &[&str] = &[
     "discussions",
     "duplicate",
     "lfs-files",
-    "like",
-    "likers",
     "paths-info",
     "preupload",
     "raw",
@@ -92,20 +92,12 @@ const API_WORDS: &[&str] = &[
     "super-squash",
     "tag",
     "tree",
-    "user-access-request",
     "xet-read-token",
     "xet-write-token",
 ];
 
 /// The same for web and git addresses.
-const WEB_WORDS: &[&str] = &[
-    "resolve",
-    "raw",
-    "info",
-    "git-upload-pack",
-    "git-receive-pack",
-    "ask-access",
-];
+const WEB_WORDS: &[&str] = &["resolve", "raw", "info", "git-upload-pack", "git-receive-pack"];
 
 /// Names behind `/api/spaces/` and the like that are no ids.
 const LISTING_WORDS: &[&str] = &["templates", "hardware", "semantic-search", "zero-gpu", "tags"];

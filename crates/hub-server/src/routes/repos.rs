@@ -11,7 +11,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::routes::webhooks::Happening;
-use crate::routes::{Json, Params, Query, Target, done};
+use crate::routes::{Json, Params, Query, Target, done, spaces};
 use crate::store::git::EntryKind;
 use crate::store::repos::{Found, NewRepo};
 use crate::store::{Gated, GitRepo, Repo, Store, Visibility};
@@ -38,6 +38,9 @@ struct Create {
     visibility: Option<String>,
     private: Option<bool>,
     sdk: Option<String>,
+    template: Option<String>,
+    #[serde(flatten)]
+    space: spaces::Settings,
 }
 
 fn kind_of(kind: Option<&str>) -> Result<RepoType> {
@@ -83,6 +86,7 @@ async fn create(app: App, caller: Caller, Json(body): Json<Create>) -> Result<Re
             "\"sdk\" must be one of [gradio, docker, static, streamlit]",
         ));
     }
+    body.space.check()?;
     // Spelt as the account is, however the request spells it.
     let spelt = id.clone();
     let id = app
@@ -101,7 +105,25 @@ async fn create(app: App, caller: Caller, Json(body): Json<Create>) -> Result<Re
         sdk: body.sdk.filter(|_| id.repo_type() == RepoType::Space),
         id,
     };
-    let made = app.run(move |store| store.create_repo(&new)).await;
+    let (space, template) = (body.space, body.template);
+    let made = app
+        .run(move |store| {
+            let template = template.map(|id| visible_space(store, &caller, &id)).transpose()?;
+            let repo = store.create_repo(&new)?;
+            if new.id.repo_type() != RepoType::Space {
+                return Ok(repo);
+            }
+            let filled = match template {
+                Some(template) => store.copy_main(&template, &repo),
+                None => Ok(()),
+            };
+            if let Err(err) = filled.and_then(|()| space.apply(store, &caller, &repo)) {
+                let _ = store.delete_repo(&repo);
+                return Err(err);
+            }
+            Ok(repo)
+        })
+        .await;
     match made {
         Ok(repo) => {
             app.announce(Happening::new("create", "repo", &repo));
@@ -112,6 +134,14 @@ async fn create(app: App, caller: Caller, Json(body): Json<Create>) -> Result<Re
             url: Some(url),
         }),
         Err(err) => Err(err),
+    }
+}
+
+/// A Space that the caller may copy.
+fn visible_space(store: &Store, caller: &Caller, id: &str) -> Result<Repo> {
+    match store.db.repo(&RepoId::new(RepoType::Space, id)?)? {
+        Some(Found::Here(repo) | Found::Moved(repo)) if caller.may_see(&repo) => Ok(*repo),
+        _ => Err(Error::NotFound(format!("Template not found: {id}"))),
     }
 }
 
@@ -233,6 +263,8 @@ struct Duplicate {
     repository: String,
     visibility: Option<String>,
     private: Option<bool>,
+    #[serde(flatten)]
+    space: spaces::Settings,
 }
 
 async fn duplicate(app: App, target: Target, Json(body): Json<Duplicate>) -> Result<Response> {
@@ -242,6 +274,8 @@ async fn duplicate(app: App, target: Target, Json(body): Json<Duplicate>) -> Res
     target.caller.check_namespace(&to)?;
     let visibility = visibility_of(body.visibility.as_deref(), body.private, kind)?;
     let url = app.repo_url(&to);
+    body.space.check()?;
+    let space = body.space;
     let made = app
         .run(move |store| {
             let from = &target.repo;
@@ -251,15 +285,21 @@ async fn duplicate(app: App, target: Target, Json(body): Json<Duplicate>) -> Res
                 id: to,
             };
             let copy = store.create_repo(&new)?;
-            let filled = store.copy_main(from, &copy);
+            let filled = store.copy_main(from, &copy).and_then(|()| match kind {
+                RepoType::Space => space.apply(store, &target.caller, &copy),
+                _ => Ok(()),
+            });
             if filled.is_err() {
                 let _ = store.delete_repo(&copy);
             }
-            filled
+            filled.map(|()| copy)
         })
         .await;
+    if let Ok(copy) = &made {
+        app.announce(Happening::new("create", "repo", copy));
+    }
     match made {
-        Ok(()) => Ok(axum::Json(json!({ "url": url, "filesCopyPending": false })).into_response()),
+        Ok(_) => Ok(axum::Json(json!({ "url": url, "filesCopyPending": false })).into_response()),
         Err(Error::Conflict { message, .. }) => Err(Error::Conflict {
             message,
             url: Some(url),
@@ -293,6 +333,9 @@ async fn info(app: App, target: Target, params: Params, query: Query) -> Result<
                 .is_none_or(|wanted| wanted.iter().any(|w| w == "siblings"))
             {
                 reply.insert("siblings".to_owned(), siblings(git, commit, blobs)?);
+            }
+            if kind == RepoType::Space {
+                reply.insert("runtime".to_owned(), store.runtime(repo, false)?);
             }
             if security {
                 reply.insert(
@@ -370,8 +413,10 @@ pub(crate) fn summary(repo: &Repo) -> Map<String, Value> {
             put("sdk", repo.sdk.clone().into());
             let subdomain = repo.id.id().replace(['/', '_', '.'], "-").to_ascii_lowercase();
             put("subdomain", subdomain.into());
-            put("models", json!([]));
-            put("datasets", json!([]));
+            for linked in ["models", "datasets"] {
+                let ids = facts["cardData"][linked].as_array().cloned().unwrap_or_default();
+                put(linked, ids.into());
+            }
         }
         RepoType::Kernel => {}
     }

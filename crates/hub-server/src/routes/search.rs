@@ -97,13 +97,20 @@ fn matches(repo: &Repo, query: &Query) -> bool {
     {
         return false;
     }
-    // No app, provider, number of downloads or link between repositories is known here: what asks for one finds none.
+    // No app and no provider is known here: what asks for one finds none.
     let asks = |key| query.all(key).any(|value| !value.is_empty());
-    if ["inference", "inference_provider", "apps", "models", "datasets"]
-        .into_iter()
-        .any(asks)
-    {
+    if ["inference", "inference_provider", "apps"].into_iter().any(asks) {
         return false;
+    }
+    // What a Space's card says that it uses.
+    for linked in ["models", "datasets"] {
+        let uses = |id: &str| {
+            let ids = repo.facts["cardData"][linked].as_array();
+            ids.is_some_and(|ids| ids.iter().any(|known| known == id))
+        };
+        if !query.all(linked).filter(|id| !id.is_empty()).all(uses) {
+            return false;
+        }
     }
     match query.get("num_parameters") {
         Some(bounds) => within(bounds, repo.facts["safetensors"]["total"].as_u64()),
@@ -193,6 +200,12 @@ async fn listing(app: App, kind: RepoType, caller: Caller, query: Query, given: 
                     .iter()
                     .map(|repo| {
                         let mut item = item(repo, &query, wanted.as_deref());
+                        let asked = wanted
+                            .as_ref()
+                            .is_some_and(|wanted| wanted.iter().any(|word| word == "runtime"));
+                        if repo.id.repo_type() == RepoType::Space && asked {
+                            item["runtime"] = store.runtime(repo, false)?;
+                        }
                         if siblings {
                             item["siblings"] = siblings_of(store, repo)?;
                         }

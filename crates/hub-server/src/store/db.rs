@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::auth::{Account, Role};
 use crate::clock;
 use crate::error::Result;
-use crate::store::{access, collections, hold, likes, random_hex, users, webhooks};
+use crate::store::{access, collections, hold, likes, random_hex, spaces, users, webhooks};
 
 /// Run at every start: each statement makes what is not there yet.
 const SCHEMA: &str = "
@@ -120,6 +120,7 @@ impl Db {
             access::SCHEMA,
             collections::SCHEMA,
             webhooks::SCHEMA,
+            spaces::SCHEMA,
         ] {
             connection.execute_batch(schema)?;
         }

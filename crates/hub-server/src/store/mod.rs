@@ -16,6 +16,7 @@ pub(crate) mod likes;
 pub(crate) mod push;
 pub(crate) mod repos;
 pub(crate) mod rules;
+pub(crate) mod spaces;
 pub(crate) mod users;
 pub(crate) mod webhooks;
 
