@@ -5,12 +5,12 @@ use hub_tests::{ADA, BOB, Python, TestEnv};
 
 #[test]
 fn python_2_4_collects() {
-    TestEnv::judge(Python::V2_4, "python/lists_of_repos.py");
+    TestEnv::judge(Python::V2_4, "python/collect.py");
 }
 
 #[test]
 fn python_0_36_collects() {
-    TestEnv::judge(Python::V0_36, "python/lists_of_repos.py");
+    TestEnv::judge(Python::V0_36, "python/collect.py");
 }
 
 #[test]
