@@ -56,6 +56,7 @@ pub mod datasets;
 pub mod discussions;
 pub mod endpoints;
 pub mod files;
+pub mod gguf;
 pub mod jobs;
 pub mod lfs;
 pub mod papers;

@@ -155,7 +155,8 @@ fn table() -> Vec<Call> {
         datasets: ListDatasetParquetFiles, GetDatasetLeaderboard;
         discussions: GetDiscussionDetails, CreateDiscussion, CreatePullRequest, CommentDiscussion, EditDiscussionComment, HideDiscussionComment, RenameDiscussion, ChangeDiscussionStatus, MergePullRequest, UploadAttachment;
         endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, ListInferenceCatalog, GetInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
-        files: ListRepoFiles, GetPathsInfo;
+        files: ListRepoFiles, GetPathsInfo, OpenFile;
+        gguf: GetGgufMetadata;
         jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob, RunUvJob, CreateScheduledUvJob, SyncJobVolume;
         papers: ListPapers, GetPaperInfo, ReadPaper, ListDailyPapers;
         repos: CreateRepo, DeleteRepo, MoveRepo, UpdateRepoSettings, DuplicateRepo, GetRepoInfo, GetModelInfo, GetDatasetInfo, GetSpaceInfo, GetKernelInfo, RepoExists, RevisionExists, ResolveRevision, GetFullRepoName;

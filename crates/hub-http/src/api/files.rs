@@ -8,6 +8,8 @@ use crate::error::{Error, Result};
 use crate::operation;
 use crate::page::Items;
 use crate::request::Request;
+use crate::transfer::origin::Origin;
+use crate::transfer::{FileSource, RemoteFile};
 
 /// The most paths that one request asks for; the Hub refuses about twice as many.
 const PATHS_PER_REQUEST: usize = 500;
@@ -150,6 +152,69 @@ impl GetPathsInfoArgs {
         let mut fields: Vec<(&str, &str)> = paths.iter().map(|path| ("paths", path.as_str())).collect();
         fields.push(("expand", &expand));
         Request::post(format!("/api/{}/paths-info/{}", repo.api_path(), revision.encoded())).form(&fields)
+    }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Opens a file to read it in place: any part of it, in any order, without downloading the rest.
+    ///
+    /// One question for its size and its commit; then each read is one request, to where the bytes are.
+    ///
+    /// Endpoint: `HEAD /{repo}/resolve/{revision}/{filename}`, then `GET` with `Range`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
+    ///
+    /// let file = api.open_file("ada/notes", "data.parquet").repo_type("dataset").await?;
+    /// // A Parquet file's footer: its length and a magic number are the last eight bytes.
+    /// let mut reader = file.reader();
+    /// reader.seek(std::io::SeekFrom::End(-8)).await?;
+    /// let footer = reader.read_u32_le().await?;
+    /// let metadata = file.read_at(file.size() - 8 - u64::from(footer), u64::from(footer)).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::EntryNotFound`], [`Error::RevisionNotFound`], [`Error::RepoNotFound`]; [`Error::Metadata`] where the
+    /// Hub does not tell the size; see [`Error`] for those any call can return.
+    #[doc(alias = "HfFileSystemFile")]
+    pub fn open_file(
+        /// The repository.
+        repo_id: RepoId,
+        /// The file's path in it.
+        filename: RepoPath,
+    ) -> OpenFile(OpenFileArgs) => RemoteFile {
+        /// The repository's type, if the id does not tell it.
+        repo_type: RepoType,
+        /// The revision. By default `main`.
+        revision: Revision,
+    }
+}
+
+impl OpenFileArgs {
+    async fn run(self, api: HfApi) -> Result<RemoteFile> {
+        let repo = self.repo_id.typed(self.repo_type);
+        let revision = self.revision.unwrap_or_default();
+        let found = api
+            .get_hf_file_metadata(repo.clone(), self.filename.clone())
+            .revision(revision.clone())
+            .await?;
+        let size = found.size.ok_or_else(|| Error::Metadata {
+            url: crate::error::without_query(&api.hf_hub_url(&repo, &self.filename, &revision)),
+            problem: "the reply does not tell the file's size".to_owned(),
+        })?;
+        // The commit, not the branch: what is read later is the same file.
+        let mut source = FileSource::new(repo, Revision::from(&found.commit_hash), self.filename);
+        source.etag = Some(found.etag.clone());
+        source.size = Some(size);
+        source.location = Some(found.location);
+        source.commit_hash = Some(found.commit_hash.clone());
+        let origin = Origin::new(api, source, false, false);
+        Ok(RemoteFile::new(origin, size, found.etag, found.commit_hash))
     }
 }
 

@@ -23,6 +23,7 @@ pub mod datasets;
 pub mod discussions;
 pub mod endpoints;
 pub mod files;
+pub mod gguf;
 pub mod jobs;
 pub mod papers;
 pub mod repos;

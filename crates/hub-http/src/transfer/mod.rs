@@ -16,15 +16,19 @@ pub(crate) mod folder;
 mod growth;
 mod journal;
 pub(crate) mod lfs;
-mod origin;
+pub(crate) mod origin;
 mod plan;
 pub(crate) mod preupload;
+mod remote;
 pub(crate) mod source;
 pub(crate) mod stream;
 mod verify;
 mod write;
 pub(crate) mod xet;
 
+#[cfg(feature = "blocking")]
+pub use remote::BlockingReader;
+pub use remote::{RemoteFile, RemoteReader};
 pub use source::UploadSource;
 
 #[cfg(test)]

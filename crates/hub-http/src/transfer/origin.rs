@@ -70,9 +70,9 @@ pub(super) struct Known {
 }
 
 /// One file at its Hub.
-pub(super) struct Origin {
-    pub(super) api: HfApi,
-    pub(super) source: FileSource,
+pub(crate) struct Origin {
+    pub(crate) api: HfApi,
+    pub(crate) source: FileSource,
     verify: bool,
     /// Whether the caller's etag is a listing's word, which the file's own headers correct.
     listed: bool,
@@ -80,7 +80,7 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    pub(super) fn new(api: HfApi, source: FileSource, verify: bool, listed: bool) -> Self {
+    pub(crate) fn new(api: HfApi, source: FileSource, verify: bool, listed: bool) -> Self {
         let known = Known {
             etag: source.etag.clone(),
             commit_hash: source.commit_hash.clone().or_else(|| source.place.as_commit_hash()),

@@ -1,5 +1,7 @@
 //! A file's bytes in order, handed over as they come.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::FileSource;
@@ -10,7 +12,7 @@ use crate::error::{Error, Result};
 
 /// Reads from one offset to another, or to the file's end. A failure is met by asking again for what is missing.
 pub(crate) struct ByteReader {
-    origin: Origin,
+    origin: Arc<Origin>,
     position: u64,
     end: u64,
     total: Option<u64>,
@@ -24,9 +26,15 @@ pub(crate) struct ByteReader {
 impl ByteReader {
     /// Begins at `start` and ends before `end`, or where the file does.
     pub(crate) fn new(api: &HfApi, source: FileSource, start: u64, end: Option<u64>) -> Self {
+        // What has been handed over cannot be taken back, so its hash is not what tells a changed file apart.
+        let origin = Origin::new(api.clone(), source, false, false);
+        Self::of(Arc::new(origin), start, end)
+    }
+
+    /// The same of a file that others read too: what one reply tells, all know.
+    pub(crate) fn of(origin: Arc<Origin>, start: u64, end: Option<u64>) -> Self {
         Self {
-            // What has been handed over cannot be taken back, so its hash is not what tells a changed file apart.
-            origin: Origin::new(api.clone(), source, false, false),
+            origin,
             position: start,
             end: end.unwrap_or(u64::MAX),
             total: None,
