@@ -17,10 +17,10 @@ use hub_types::RepoId;
 
 use crate::delivery::Deliveries;
 use crate::error::{Error, Result, header_text};
-use crate::routes;
 use crate::server::blocking;
 use crate::store::Store;
 use crate::stream;
+use crate::{happening, routes};
 
 /// The server's state: cheap to clone.
 #[derive(Debug, Clone)]
@@ -132,10 +132,7 @@ pub(crate) fn router(app: App) -> Router {
     routes::router()
         .fallback(async || Error::NotFound("Sorry, we can't find the page you are looking for.".to_owned()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
-        .layer(middleware::from_fn_with_state(
-            app.clone(),
-            routes::webhooks::watch_refs,
-        ))
+        .layer(middleware::from_fn_with_state(app.clone(), happening::watch_refs))
         .layer(middleware::from_fn(common_headers))
         .with_state(app)
 }

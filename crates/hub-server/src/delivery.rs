@@ -1,11 +1,12 @@
 //! Sends what happened to webhooks, off the requests that made it happen.
 //!
-//! Each webhook has a worker of its own, so that its deliveries come in order and a slow receiver holds up nobody else.
-//! Its queue is bounded: what does not fit is dropped, and told in the log. A redirect is not followed: the secret goes
-//! to the address that was given and to no other.
+//! What happens is put into one queue, by the request that makes it happen and before its reply: one task takes it out and
+//! finds who wants to know, so that nothing overtakes what came before it. Each webhook then has a worker of its own, so
+//! that a slow receiver holds up nobody else. All queues are bounded: what does not fit is dropped, and told in the log.
+//! A redirect is not followed: the secret goes to the address that was given and to no other.
 
 use std::collections::HashMap;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,8 +16,11 @@ use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
+use tokio::task::AbortHandle;
 
-use crate::store::hold;
+use crate::app::App;
+use crate::error::Result;
+use crate::store::{Store, hold};
 
 /// Deliveries that may wait for one webhook.
 const WAITING: usize = 1000;
@@ -34,9 +38,29 @@ pub(crate) struct Delivery {
     pub(crate) body: Bytes,
 }
 
-/// The workers, by their webhooks' ids.
+/// Finds the messages about something that happened.
+type News = Box<dyn FnOnce(&Store) -> Result<Vec<Delivery>> + Send>;
+
+/// What is on its way.
 #[derive(Debug, Default)]
-pub(crate) struct Deliveries(Mutex<HashMap<String, mpsc::Sender<Delivery>>>);
+pub(crate) struct Deliveries {
+    /// What happened, with the server's addresses as the request called them.
+    news: OnceLock<mpsc::Sender<(App, News)>>,
+    /// The workers, by their webhooks' ids.
+    workers: Mutex<HashMap<String, Worker>>,
+}
+
+#[derive(Debug)]
+struct Worker {
+    queue: mpsc::Sender<Delivery>,
+    task: AbortHandle,
+}
+
+impl Drop for Worker {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
 
 impl std::fmt::Debug for Delivery {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -48,19 +72,51 @@ impl std::fmt::Debug for Delivery {
 }
 
 impl Deliveries {
-    /// Puts a message behind those that wait for its webhook already. To be called on the server's runtime.
-    pub(crate) fn push(&self, delivery: Delivery) {
-        let mut workers = hold(&self.0);
-        let worker = workers.entry(delivery.webhook.clone()).or_insert_with(|| {
-            let (sender, mut waiting) = mpsc::channel::<Delivery>(WAITING);
+    /// Puts something that happened behind what happened before. To be called on the server's runtime.
+    ///
+    /// What fails is logged: the request that made it happen has succeeded.
+    pub(crate) fn announce(&self, app: App, news: impl FnOnce(&Store) -> Result<Vec<Delivery>> + Send + 'static) {
+        let queue = self.news.get_or_init(|| {
+            let (sender, mut waiting) = mpsc::channel::<(App, News)>(WAITING);
+            // It ends with the sender, which is the server's.
             tokio::spawn(async move {
-                while let Some(delivery) = waiting.recv().await {
-                    deliver(&delivery).await;
+                while let Some((app, news)) = waiting.recv().await {
+                    match app.run(news).await {
+                        Ok(found) => found.into_iter().for_each(|delivery| app.deliveries().push(delivery)),
+                        Err(err) => {
+                            tracing::error!(error = &err as &dyn std::error::Error, "webhooks could not be told")
+                        }
+                    }
                 }
             });
             sender
         });
-        if let Err(err) = worker.try_send(delivery) {
+        if queue.try_send((app, Box::new(news))).is_err() {
+            tracing::warn!("too much happens at once; webhooks are not told of something");
+        }
+    }
+
+    /// Drops what waits for a webhook that wants no more.
+    pub(crate) fn forget(&self, webhook: &str) {
+        hold(&self.workers).remove(webhook);
+    }
+
+    /// Puts a message behind those that wait for its webhook already.
+    fn push(&self, delivery: Delivery) {
+        let mut workers = hold(&self.workers);
+        let worker = workers.entry(delivery.webhook.clone()).or_insert_with(|| {
+            let (queue, mut waiting) = mpsc::channel::<Delivery>(WAITING);
+            let task = tokio::spawn(async move {
+                while let Some(delivery) = waiting.recv().await {
+                    deliver(&delivery).await;
+                }
+            });
+            Worker {
+                queue,
+                task: task.abort_handle(),
+            }
+        });
+        if let Err(err) = worker.queue.try_send(delivery) {
             tracing::warn!(
                 webhook = err.into_inner().webhook,
                 "too many deliveries wait for the webhook; one is dropped"

@@ -37,6 +37,7 @@ mod auth;
 mod clock;
 mod delivery;
 mod error;
+mod happening;
 mod origin;
 mod routes;
 mod server;

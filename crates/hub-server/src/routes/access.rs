@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::routes::{Json, OriginalPath, Params, Query, Target, done, paged, whole_body};
-use crate::store::access::AccessRequest;
+use crate::store::access::{AccessRequest, Asked};
 use crate::store::{Gated, Repo};
 
 /// The most characters of a reason.
@@ -22,6 +22,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/-api/{kind}/{id}/user-access-request/{list}", get(list))
         .route("/-api/{kind}/{id}/user-access-request/handle", post(handle))
         .route("/-api/{kind}/{id}/user-access-request/grant", post(grant))
+        .route("/-api/{kind}/{id}/user-access-request/cancel", post(cancel))
         .route("/-web/{kind}/{id}/ask-access", post(ask))
 }
 
@@ -68,10 +69,14 @@ struct Handle {
 async fn handle(app: App, target: Target, Json(body): Json<Handle>) -> Result<Response> {
     let (target, _) = target.writable()?;
     check_gated(&target.repo)?;
-    let ((Some(asked), None) | (None, Some(asked))) = (body.user, body.request_id) else {
-        return Err(Error::bad_request(
-            "exactly one of \"user\" and \"requestId\" is required",
-        ));
+    let (asked, name) = match (body.user, body.request_id) {
+        (Some(name), None) => (Asked::By(name.clone()), name),
+        (None, Some(oid)) => (Asked::Id(oid.clone()), oid),
+        _ => {
+            return Err(Error::bad_request(
+                "exactly one of \"user\" and \"requestId\" is required",
+            ));
+        }
     };
     if !matches!(&*body.status, "pending" | "accepted" | "rejected") {
         return Err(Error::bad_request(
@@ -98,7 +103,7 @@ async fn handle(app: App, target: Target, Json(body): Json<Handle>) -> Result<Re
                 }
                 Some(_) => Err(Error::NotFound(format!("The request is {} already", body.status))),
                 None => Err(Error::NotFound(format!(
-                    "No access request of {asked} for this repository"
+                    "No access request of {name} for this repository"
                 ))),
             }
         })
@@ -118,16 +123,36 @@ async fn grant(app: App, target: Target, Json(body): Json<Grant>) -> Result<Resp
         .run(&app, move |store, repo, _| {
             let user = store.db.profile(&body.user)?.filter(|profile| profile.is_user);
             let user = user.ok_or_else(|| Error::NotFound("This user does not exist".to_owned()))?;
-            let before = store.db.access_request(repo, &user.name)?;
+            let asked = Asked::By(user.name);
+            let before = store.db.access_request(repo, &asked)?;
             if before.is_some_and(|request| request.status == "accepted") {
                 return Err(Error::bad_request("User already has access to this repository"));
             }
             store.db.put_access(repo, user.row, "accepted", true, &json!({}))?;
-            let request = store.db.access_request(repo, &user.name)?.ok_or(Error::Internal)?;
+            let request = store.db.access_request(repo, &asked)?.ok_or(Error::Internal)?;
             Ok(request_json(&request))
         })
         .await?;
     Ok(axum::Json(reply).into_response())
+}
+
+/// Who asked takes it back while nobody has answered.
+async fn cancel(app: App, target: Target) -> Result<Response> {
+    let account = target.caller.account()?.clone();
+    check_gated(&target.repo)?;
+    target
+        .run(&app, move |store, repo, _| {
+            match store.db.access_request(repo, &Asked::By(account.name))? {
+                Some(request) if request.status == "pending" => store.db.delete_access(&request),
+                Some(request) => Err(Error::bad_request(format!(
+                    "Your request is {} already",
+                    request.status
+                ))),
+                None => Err(Error::NotFound("You have not asked for access".to_owned())),
+            }
+        })
+        .await?;
+    Ok(done())
 }
 
 /// On the public Hub the form of a page of the site is sent here. Every field of the form is kept with the request.
@@ -152,7 +177,7 @@ async fn ask(app: App, target: Target, request: Request) -> Result<Response> {
     };
     target
         .run(&app, move |store, repo, _| {
-            match store.db.access_request(repo, &account.name)? {
+            match store.db.access_request(repo, &Asked::By(account.name))? {
                 Some(_) => Err(Error::bad_request("You have asked for access already")),
                 None => store.db.put_access(repo, account.row, status, false, &fields),
             }
@@ -189,12 +214,20 @@ mod tests {
         assert_eq!(pending[0]["user"]["user"], "bob");
         assert_eq!(pending[0]["fields"], json!({"Company": "Example"}));
 
+        // It can be taken back, and asked again.
+        hub.post(EVE, &format!("{AT}/cancel"), "").expect(404);
+        hub.post(BOB, &format!("{AT}/cancel"), "").expect(200);
+        assert_eq!(hub.get(ADA, &format!("{AT}/pending")).json(), json!([]));
+        hub.post(BOB, "/ada/demo/ask-access", "").expect(200);
+        let pending = hub.get(ADA, &format!("{AT}/pending")).expect(200).json();
+
         let handle = |body: &str| hub.post(ADA, &format!("{AT}/handle"), body);
         handle(r#"{"user":"eve","status":"accepted"}"#).expect(404);
         handle(r#"{"user":"bob","status":"accepted","rejectionReason":"no"}"#).expect(400);
         handle(r#"{"user":"bob","status":"pending"}"#).expect(404);
         handle(r#"{"user":"bob","status":"accepted"}"#).expect(200);
         assert_eq!(read(BOB), 200);
+        hub.post(BOB, &format!("{AT}/cancel"), "").expect(400);
         let id = pending[0]["requestId"].as_str().unwrap();
         handle(&format!(
             r#"{{"requestId":"{id}","status":"rejected","rejectionReason":"no"}}"#

@@ -124,6 +124,7 @@ async fn commit(app: App, target: Target, params: Params, query: Query, request:
     let author = committer(&app, &target, &rev, create_pr).await?;
     let (lines, mut incoming) = mpsc::channel::<Result<Bytes>>(2);
     let url = app.repo_url(&target.repo.id);
+    let told = target.repo.clone();
     let work = app.run(move |store| {
         let repo = &target.repo;
         let git = store.git(repo)?;
@@ -133,23 +134,29 @@ async fn commit(app: App, target: Target, params: Params, query: Query, request:
         while let Some(line) = incoming.blocking_recv() {
             draft.take(&line?)?;
         }
-        draft::finish(draft, &rev, create_pr, &author)
+        let made = draft::finish(draft, &rev, create_pr, &author)?;
+        let opened = made
+            .pull_request
+            .map(|num| store.db.discussion(repo, num))
+            .transpose()?;
+        Ok((made.commit, opened))
     });
     // The lines come from this side while the other works on those it has.
     let (sent, made) = tokio::join!(send_lines(request, lines), work);
-    let made = match (sent, made) {
+    let (commit, opened) = match (sent, made) {
         (_, Ok(made)) => made,
         // What the worker says counts more: the sender stopped because of it, unless it was the sender who stopped.
         (Err(err), Err(Error::Internal)) | (_, Err(err)) => return Err(err),
     };
     let mut reply = json!({
         "success": true,
-        "commitOid": made.commit.to_string(),
-        "commitUrl": format!("{url}/commit/{}", made.commit),
+        "commitOid": commit.to_string(),
+        "commitUrl": format!("{url}/commit/{commit}"),
         "hookOutput": "",
     });
-    if let Some(num) = made.pull_request {
-        reply["pullRequestUrl"] = format!("{url}/discussions/{num}").into();
+    if let Some(opened) = opened {
+        reply["pullRequestUrl"] = format!("{url}/discussions/{}", opened.num).into();
+        app.announce_discussion("create", &told, opened, None);
     }
     Ok(axum::Json(reply).into_response())
 }

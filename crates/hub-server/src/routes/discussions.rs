@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -19,10 +19,8 @@ const PAGE: usize = 50;
 pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/-api/{kind}/{id}/discussions", get(list).post(create))
-        .route("/-api/{kind}/{id}/discussions/{num}", get(details))
-        .route("/-api/{kind}/{id}/discussions/{num}/comment", post(comment))
-        .route("/-api/{kind}/{id}/discussions/{num}/comment/{comment}/edit", post(edit))
-        .route("/-api/{kind}/{id}/discussions/{num}/comment/{comment}/hide", post(hide))
+        .route("/-api/{kind}/{id}/discussions/{num}", get(details).delete(remove))
+        .route("/-api/{kind}/{id}/discussions/{num}/ref", delete(remove_ref))
         .route("/-api/{kind}/{id}/discussions/{num}/title", post(rename))
         .route("/-api/{kind}/{id}/discussions/{num}/pin", post(pin))
         .route("/-api/{kind}/{id}/discussions/{num}/status", post(status))
@@ -44,7 +42,7 @@ fn discussion_json(repo: &Repo, discussion: &Discussion) -> Value {
     })
 }
 
-fn event_json(event: &Event) -> Value {
+pub(super) fn event_json(event: &Event) -> Value {
     json!({
         "id": event.id,
         "type": event.kind,
@@ -56,6 +54,15 @@ fn event_json(event: &Event) -> Value {
 
 async fn list(app: App, target: Target, query: Query) -> Result<Response> {
     let page = query.number("p")?.unwrap_or(0);
+    for (key, known) in [
+        ("type", ["all", "discussion", "pull_request"]),
+        ("status", ["all", "open", "closed"]),
+    ] {
+        if query.get(key).is_some_and(|value| !known.contains(&value)) {
+            let known = known.join(", ");
+            return Err(Error::bad_request(format!("\"{key}\" must be one of [{known}]")));
+        }
+    }
     let reply = target
         .run(&app, move |store, repo, _| {
             let wanted = |d: &Discussion| {
@@ -69,7 +76,9 @@ async fn list(app: App, target: Target, query: Query) -> Result<Response> {
                     Some("closed") => matches!(&*d.status, "closed" | "merged"),
                     _ => true,
                 };
-                let author = query.get("author").is_none_or(|author| author == d.author);
+                let author = query
+                    .get("author")
+                    .is_none_or(|author| author.eq_ignore_ascii_case(&d.author));
                 kind && status && author
             };
             let all: Vec<Discussion> = store.db.discussions(repo)?.into_iter().filter(wanted).collect();
@@ -101,9 +110,9 @@ async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Re
     let title = checked_title(&body.title)?;
     let url = app.repo_url(&target.repo.id);
     let repo = target.repo.clone();
-    let num = target
+    let made = target
         .run(&app, move |store, repo, git| {
-            store.locked(repo, || {
+            let num = store.locked(repo, || {
                 let base = git.resolve("main")?;
                 let new = NewDiscussion {
                     title: &title,
@@ -117,10 +126,12 @@ async fn create(app: App, target: Target, Json(body): Json<Create>) -> Result<Re
                 } else {
                     store.db.create_discussion(repo, &new)
                 }
-            })
+            })?;
+            store.db.discussion(repo, num)
         })
         .await?;
-    app.announce_discussion("create", &repo, num, None);
+    let num = made.num;
+    app.announce_discussion("create", &repo, made, None);
     Ok(
         axum::Json(json!({ "num": num, "pullRequest": body.pull_request, "url": format!("{url}/discussions/{num}") }))
             .into_response(),
@@ -141,7 +152,7 @@ fn checked_title(title: &str) -> Result<String> {
 }
 
 /// What the author of a thing may do with it, and the repository's owner.
-fn check_author(author: &str, account: &Account, repo: &Repo) -> Result<()> {
+pub(super) fn check_author(author: &str, account: &Account, repo: &Repo) -> Result<()> {
     if author == account.name || account.belongs_to(repo.namespace()) {
         return Ok(());
     }
@@ -189,82 +200,6 @@ fn add_changes(reply: &mut Value, git: &GitRepo, discussion: &Discussion, with_d
 }
 
 #[derive(Deserialize)]
-struct Comment {
-    comment: String,
-}
-
-async fn comment(app: App, target: Target, params: Params, Json(body): Json<Comment>) -> Result<Response> {
-    target.caller.check_content(&target.repo)?;
-    let author = target.caller.writer()?.name.clone();
-    let num = params.number("num")?;
-    if body.comment.trim().is_empty() {
-        return Err(Error::bad_request("\"comment\" is not allowed to be empty"));
-    }
-    let repo = target.repo.clone();
-    let event = target
-        .run(&app, move |store, repo, _| {
-            store.db.discussion(repo, num)?;
-            let data = comment_data(&body.comment, &author);
-            store.db.add_event(repo, num, "comment", &author, &data)
-        })
-        .await?;
-    app.announce_discussion("create", &repo, num, Some(event.clone()));
-    Ok(axum::Json(json!({ "newMessage": event_json(&event) })).into_response())
-}
-
-#[derive(Deserialize)]
-struct Edit {
-    content: String,
-}
-
-/// Only who wrote a comment may change what it says.
-async fn edit(app: App, target: Target, params: Params, Json(body): Json<Edit>) -> Result<Response> {
-    target.caller.check_content(&target.repo)?;
-    let author = target.caller.writer()?.name.clone();
-    let (num, id) = (params.number("num")?, params.get("comment")?.to_owned());
-    if body.content.trim().is_empty() {
-        return Err(Error::bad_request("\"content\" is not allowed to be empty"));
-    }
-    let repo = target.repo.clone();
-    let event = target
-        .run(&app, move |store, repo, _| {
-            let mut comment = store.db.comment(repo, num, &id)?;
-            if comment.author != author {
-                return Err(Error::forbidden("Only its author may edit a comment"));
-            }
-            if comment.is_hidden() {
-                return Err(Error::bad_request("A hidden comment cannot be edited"));
-            }
-            comment.edit(&body.content, &author);
-            store.db.set_event_data(&comment)?;
-            Ok(comment)
-        })
-        .await?;
-    app.announce_discussion("update", &repo, num, Some(event.clone()));
-    Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
-}
-
-async fn hide(app: App, target: Target, params: Params) -> Result<Response> {
-    target.caller.check_content(&target.repo)?;
-    let account = target.caller.writer()?.clone();
-    let (num, id) = (params.number("num")?, params.get("comment")?.to_owned());
-    let repo = target.repo.clone();
-    let event = target
-        .run(&app, move |store, repo, _| {
-            let mut comment = store.db.comment(repo, num, &id)?;
-            check_author(&comment.author, &account, repo)?;
-            if !comment.is_hidden() {
-                comment.hide(&account.name);
-                store.db.set_event_data(&comment)?;
-            }
-            Ok(comment)
-        })
-        .await?;
-    app.announce_discussion("update", &repo, num, Some(event.clone()));
-    Ok(axum::Json(json!({ "updatedComment": event_json(&event) })).into_response())
-}
-
-#[derive(Deserialize)]
 struct Rename {
     title: String,
 }
@@ -274,13 +209,14 @@ async fn rename(app: App, target: Target, params: Params, Json(body): Json<Renam
     let account = target.caller.writer()?.clone();
     let (num, title) = (params.number("num")?, checked_title(&body.title)?);
     let repo = target.repo.clone();
-    let event = target
+    let (discussion, event) = target
         .run(&app, move |store, repo, _| {
             check_author(&store.db.discussion(repo, num)?.author, &account, repo)?;
-            store.db.rename_discussion(repo, num, &title, &account.name)
+            let event = store.db.rename_discussion(repo, num, &title, &account.name)?;
+            Ok((store.db.discussion(repo, num)?, event))
         })
         .await?;
-    app.announce_discussion("update", &repo, num, None);
+    app.announce_discussion("update", &repo, discussion, None);
     Ok(axum::Json(json!({ "newTitle": event_json(&event) })).into_response())
 }
 
@@ -293,13 +229,14 @@ async fn pin(app: App, target: Target, params: Params, Json(body): Json<Pin>) ->
     let (target, _) = target.writable()?;
     let num = params.number("num")?;
     let repo = target.repo.clone();
-    target
+    let discussion = target
         .run(&app, move |store, repo, _| {
             store.db.discussion(repo, num)?;
-            store.db.pin_discussion(repo, num, body.pinned)
+            store.db.pin_discussion(repo, num, body.pinned)?;
+            store.db.discussion(repo, num)
         })
         .await?;
-    app.announce_discussion("update", &repo, num, None);
+    app.announce_discussion("update", &repo, discussion, None);
     Ok(axum::Json(json!({ "pinned": body.pinned })).into_response())
 }
 
@@ -317,21 +254,25 @@ async fn status(app: App, target: Target, params: Params, Json(body): Json<Statu
         return Err(Error::bad_request("\"status\" must be one of [open, closed]"));
     }
     let repo = target.repo.clone();
-    let event = target
-        .run(&app, move |store, repo, _| {
+    let (discussion, event) = target
+        .run(&app, move |store, repo, git| {
             let discussion = store.db.discussion(repo, num)?;
             check_author(&discussion.author, &account, repo)?;
             if discussion.status == "merged" || discussion.status == body.status {
                 return Err(Error::bad_request(format!("It is {} already", discussion.status)));
             }
+            if discussion.pull_request && body.status == "open" && git.resolve(&pull_request_ref(num)).is_err() {
+                return Err(Error::bad_request("Its ref has been deleted: it cannot be opened"));
+            }
             if let Some(text) = body.comment.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
                 let data = comment_data(text, &account.name);
                 store.db.add_event(repo, num, "comment", &account.name, &data)?;
             }
-            store.db.set_status(repo, num, &body.status, &account.name)
+            let event = store.db.set_status(repo, num, &body.status, &account.name)?;
+            Ok((store.db.discussion(repo, num)?, event))
         })
         .await?;
-    app.announce_discussion("update", &repo, num, None);
+    app.announce_discussion("update", &repo, discussion, None);
     Ok(axum::Json(json!({ "newStatus": event_json(&event) })).into_response())
 }
 
@@ -344,18 +285,68 @@ async fn merge(app: App, target: Target, params: Params, Json(body): Json<Merge>
     let (target, author) = target.writable()?;
     let num = params.number("num")?;
     let repo = target.repo.clone();
-    target
+    let discussion = target
         .run(&app, move |store, repo, _| {
             store.merge(repo, num, &author)?;
             if let Some(text) = body.comment.as_deref().map(str::trim).filter(|text| !text.is_empty()) {
                 let data = comment_data(text, &author);
                 store.db.add_event(repo, num, "comment", &author, &data)?;
             }
-            Ok(())
+            store.db.discussion(repo, num)
         })
         .await?;
-    app.announce_discussion("update", &repo, num, None);
+    app.announce_discussion("update", &repo, discussion, None);
     Ok(done())
+}
+
+/// The owner may remove a discussion with all that was said in it. Its number is not given again.
+async fn remove(app: App, target: Target, params: Params) -> Result<Response> {
+    let (target, _) = target.writable()?;
+    let num = params.number("num")?;
+    let repo = target.repo.clone();
+    let discussion = target
+        .run(&app, move |store, repo, git| {
+            store.locked(repo, || {
+                let discussion = store.db.discussion(repo, num)?;
+                store.db.delete_discussion(repo, num)?;
+                drop_ref(git, num)?;
+                Ok(discussion)
+            })
+        })
+        .await?;
+    app.announce_discussion("delete", &repo, discussion, None);
+    Ok(done())
+}
+
+/// The commits of a pull request that is over may be let go of; what was said about them stays.
+async fn remove_ref(app: App, target: Target, params: Params) -> Result<Response> {
+    let (target, _) = target.writable()?;
+    let num = params.number("num")?;
+    target
+        .run(&app, move |store, repo, git| {
+            store.locked(repo, || {
+                let discussion = store.db.discussion(repo, num)?;
+                if !discussion.pull_request {
+                    return Err(Error::bad_request("This discussion is not a pull request"));
+                }
+                if !matches!(&*discussion.status, "closed" | "merged") {
+                    return Err(Error::bad_request(
+                        "Close or merge the pull request before its ref is deleted",
+                    ));
+                }
+                drop_ref(git, num)
+            })
+        })
+        .await?;
+    Ok(done())
+}
+
+fn drop_ref(git: &GitRepo, num: u64) -> Result<()> {
+    match git.0.find_reference(&pull_request_ref(num)) {
+        Ok(mut reference) => Ok(reference.delete()?),
+        Err(err) if err.code() == git2::ErrorCode::NotFound => Ok(()),
+        Err(err) => Err(err.into()),
+    }
 }
 
 #[cfg(test)]
@@ -458,38 +449,6 @@ mod tests {
     }
 
     #[test]
-    fn comments_are_edited_by_their_author_and_hidden_for_good() {
-        let hub = Hub::with_demo();
-        hub.post(BOB, AT, r#"{"title":"A question","description":"why?"}"#)
-            .expect(200);
-        let made = hub
-            .post(BOB, &format!("{AT}/1/comment"), r#"{"comment":"frist"}"#)
-            .expect(200)
-            .json();
-        let id = made["newMessage"]["id"].as_str().unwrap();
-        let edit = format!("{AT}/1/comment/{id}/edit");
-        hub.post(ADA, &edit, r#"{"content":"mine"}"#).expect(403);
-        hub.post(BOB, &edit, r#"{"content":" "}"#).expect(400);
-        hub.post(BOB, &format!("{AT}/1/comment/none/edit"), r#"{"content":"x"}"#)
-            .expect(404);
-        let edited = hub.post(BOB, &edit, r#"{"content":"first"}"#).expect(200).json();
-        let data = &edited["updatedComment"]["data"];
-        assert_eq!(
-            (&data["edited"], &data["latest"]["raw"]),
-            (&json!(true), &json!("first"))
-        );
-        assert_eq!(data["history"][0]["raw"], "frist");
-
-        // The owner may hide what others wrote; what it said is gone, from its history too.
-        let hide = format!("{AT}/1/comment/{id}/hide");
-        hub.post(EVE, &hide, "").expect(403);
-        hub.post(ADA, &hide, "").expect(200);
-        let details = hub.get("", &format!("{AT}/1")).expect(200).text();
-        assert!(!details.contains("frist") && !details.contains("first"), "{details}");
-        hub.post(BOB, &edit, r#"{"content":"again"}"#).expect(400);
-    }
-
-    #[test]
     fn titles_change_and_pinned_ones_come_first() {
         let hub = Hub::with_demo();
         for title in ["The first", "The second"] {
@@ -513,5 +472,35 @@ mod tests {
             (&json!(1), &json!(true))
         );
         assert_eq!(list["discussions"][0]["title"], "Better");
+        hub.get("", &format!("{AT}?status=merged")).expect(400);
+    }
+
+    #[test]
+    fn what_is_deleted_leaves_its_number_taken() {
+        let hub = Hub::with_demo();
+        hub.post(BOB, AT, r#"{"title":"A question","description":""}"#)
+            .expect(200);
+        hub.commit_to("main", "?create_pr=1", &[file("x.txt", "x")]).expect(200);
+        hub.delete(ADA, &format!("{AT}/2/ref")).expect(400);
+        hub.post(ADA, &format!("{AT}/2/status"), r#"{"status":"closed"}"#)
+            .expect(200);
+        hub.delete(BOB, &format!("{AT}/2/ref")).expect(403);
+        hub.delete(ADA, &format!("{AT}/2/ref")).expect(200);
+        hub.get("", "/ada/demo/raw/refs%2Fpr%2F2/x.txt").expect(404);
+        let details = hub.get("", &format!("{AT}/2?diff=1")).expect(200).json();
+        assert_eq!(
+            (&details["status"], &details["events"][1]["type"]),
+            (&json!("closed"), &json!("commit"))
+        );
+        hub.post(ADA, &format!("{AT}/2/status"), r#"{"status":"open"}"#)
+            .expect(400);
+
+        hub.commit_to("main", "?create_pr=1", &[file("y.txt", "y")]).expect(200);
+        hub.delete(BOB, &format!("{AT}/3")).expect(403);
+        hub.delete(ADA, &format!("{AT}/3")).expect(200);
+        hub.get("", &format!("{AT}/3")).expect(404);
+        hub.get("", "/ada/demo/raw/refs%2Fpr%2F3/y.txt").expect(404);
+        let next = hub.post(BOB, AT, r#"{"title":"Another","description":""}"#).expect(200);
+        assert_eq!(next.json()["num"], 4);
     }
 }

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::routes::{Query, Target};
-use crate::store::push;
+use crate::store::push::{self, Pusher};
 
 /// What is read of the backend's output at once.
 const CHUNK: usize = 256 * 1024;
@@ -41,7 +41,7 @@ async fn info_refs(app: App, target: Target, query: Query, request: Request) -> 
             backend(&app, target, "info/refs", "service=git-upload-pack", request).await
         }
         Some("git-receive-pack") => {
-            let (target, _) = target.writable()?;
+            pusher(&app, &target).await?;
             let refs = target.run(&app, |_, _, git| push::advertisement(git)).await?;
             Ok(uncached("application/x-git-receive-pack-advertisement", refs))
         }
@@ -49,6 +49,39 @@ async fn info_refs(app: App, target: Target, query: Query, request: Request) -> 
         _ => Err(Error::forbidden(
             "Please upgrade your git client: only smart HTTP is served",
         )),
+    }
+}
+
+/// Whoever may write may push; and whoever has opened a pull request, to that.
+async fn pusher(app: &App, target: &Target) -> Result<Pusher> {
+    let refused = match target.caller.check_write(&target.repo) {
+        Ok(account) => {
+            return Ok(Pusher {
+                name: account.name.clone(),
+                only_proposes: false,
+            });
+        }
+        Err(err) => err,
+    };
+    let Ok(account) = target.caller.writer() else {
+        return Err(refused);
+    };
+    target.caller.check_content(&target.repo)?;
+    let (name, repo) = (account.name.clone(), target.repo.clone());
+    let author = name.clone();
+    let opened = app
+        .run(move |store| {
+            let all = store.db.discussions(&repo)?;
+            Ok(all.iter().any(|one| one.pull_request && one.author == author))
+        })
+        .await?;
+    if opened {
+        Ok(Pusher {
+            name,
+            only_proposes: true,
+        })
+    } else {
+        Err(refused)
     }
 }
 
@@ -174,7 +207,7 @@ async fn read_head(output: &mut BufReader<ChildStdout>) -> Result<(StatusCode, H
 }
 
 async fn receive_pack(app: App, target: Target, request: Request) -> Result<Response> {
-    let (target, pusher) = target.writable()?;
+    let pusher = pusher(&app, &target).await?;
     let gzip = request
         .headers()
         .get(header::CONTENT_ENCODING)

@@ -15,6 +15,7 @@ mod access;
 mod account;
 mod attachments;
 mod collections;
+mod comments;
 mod commits;
 mod discussions;
 mod files;
@@ -26,7 +27,7 @@ mod resolve;
 mod search;
 mod spaces;
 mod users;
-pub(crate) mod webhooks;
+mod webhooks;
 
 use std::fmt::Write as _;
 
@@ -60,6 +61,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(commits::router())
         .merge(refs::router())
         .merge(discussions::router())
+        .merge(comments::router())
         .merge(attachments::router())
         .merge(collections::router())
         .merge(users::router())

@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::routes::webhooks::Happening;
+use crate::happening::Happening;
 use crate::routes::{Json, Params, Query, Target, done, spaces};
 use crate::store::git::EntryKind;
 use crate::store::repos::{Found, NewRepo};
@@ -292,14 +292,15 @@ async fn duplicate(app: App, target: Target, Json(body): Json<Duplicate>) -> Res
             if filled.is_err() {
                 let _ = store.delete_repo(&copy);
             }
-            filled.map(|()| copy)
+            filled?;
+            store.db.repo_by_row(copy.row)?.ok_or(Error::RepoNotFound)
         })
         .await;
-    if let Ok(copy) = &made {
-        app.announce(Happening::new("create", "repo", copy));
-    }
     match made {
-        Ok(_) => Ok(axum::Json(json!({ "url": url, "filesCopyPending": false })).into_response()),
+        Ok(copy) => {
+            app.announce(Happening::new("create", "repo", &copy));
+            Ok(axum::Json(json!({ "url": url, "filesCopyPending": false })).into_response())
+        }
         Err(Error::Conflict { message, .. }) => Err(Error::Conflict {
             message,
             url: Some(url),

@@ -32,6 +32,15 @@ pub(crate) struct AccessRequest {
     pub(crate) reason: Option<String>,
 }
 
+/// Which request is meant.
+#[derive(Debug, Clone)]
+pub(crate) enum Asked {
+    /// That of a user, by name.
+    By(String),
+    /// That of an id.
+    Id(String),
+}
+
 const SELECT: &str = "SELECT r.oid, a.name, r.status, r.created, r.fields, r.reason
     FROM access_requests r JOIN accounts a ON a.id = r.user";
 
@@ -57,13 +66,22 @@ impl Db {
         Ok(rows.collect::<Result<_, _>>()?)
     }
 
-    /// The request of a user, by name, or the one of an id.
-    pub(crate) fn access_request(&self, repo: &Repo, name_or_id: &str) -> Result<Option<AccessRequest>> {
+    pub(crate) fn access_request(&self, repo: &Repo, asked: &Asked) -> Result<Option<AccessRequest>> {
+        let (column, value) = match asked {
+            Asked::By(name) => ("a.name", name),
+            Asked::Id(oid) => ("r.oid", oid),
+        };
         Ok(self
             .lock()
-            .prepare(&format!("{SELECT} WHERE r.repo = ?1 AND (a.name = ?2 OR r.oid = ?2)"))?
-            .query_row(params![repo.row, name_or_id], read)
+            .prepare(&format!("{SELECT} WHERE r.repo = ?1 AND {column} = ?2"))?
+            .query_row(params![repo.row, value], read)
             .optional()?)
+    }
+
+    pub(crate) fn delete_access(&self, request: &AccessRequest) -> Result<()> {
+        self.lock()
+            .execute("DELETE FROM access_requests WHERE oid = ?1", [&request.oid])?;
+        Ok(())
     }
 
     /// Notes a request, or an access that was granted.

@@ -85,6 +85,10 @@ CREATE TABLE IF NOT EXISTS discussion_events (
     data TEXT NOT NULL,
     FOREIGN KEY (repo, num) REFERENCES discussions ON DELETE CASCADE
 ) STRICT, WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS discussion_numbers (
+    repo INTEGER PRIMARY KEY REFERENCES repos ON DELETE CASCADE,
+    last INTEGER NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS discussion_events_in_order ON discussion_events (repo, num, position);
 ";
 

@@ -103,7 +103,9 @@ impl Db {
         let mut db = self.lock();
         let change = db.transaction()?;
         let num: i64 = change.query_row(
-            "SELECT coalesce(max(num), 0) + 1 FROM discussions WHERE repo = ?1",
+            "INSERT INTO discussion_numbers (repo, last)
+             VALUES (?1, (SELECT coalesce(max(num), 0) + 1 FROM discussions WHERE repo = ?1))
+             ON CONFLICT (repo) DO UPDATE SET last = last + 1 RETURNING last",
             [repo.row],
             |row| row.get(0),
         )?;
@@ -211,6 +213,22 @@ impl Db {
 
     pub(crate) fn pin_discussion(&self, repo: &Repo, num: u64, pinned: bool) -> Result<()> {
         self.change_discussion(repo, num, "pinned", pinned)
+    }
+
+    pub(crate) fn delete_discussion(&self, repo: &Repo, num: u64) -> Result<()> {
+        let mut db = self.lock();
+        let change = db.transaction()?;
+        // Folders of earlier versions have no row yet that remembers the number.
+        change.execute(
+            "INSERT INTO discussion_numbers (repo, last) SELECT ?1, max(num) FROM discussions WHERE repo = ?1 HAVING count(*) > 0
+             ON CONFLICT (repo) DO NOTHING",
+            [repo.row],
+        )?;
+        change.execute(
+            "DELETE FROM discussions WHERE repo = ?1 AND num = ?2",
+            params![repo.row, i64::try_from(num).unwrap_or(-1)],
+        )?;
+        Ok(change.commit()?)
     }
 
     /// `column` is a word of ours.

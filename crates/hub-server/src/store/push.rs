@@ -168,8 +168,34 @@ fn read_request(input: &mut impl Read) -> Result<Request> {
     Ok(request)
 }
 
+/// Who pushes.
+#[derive(Debug, Clone)]
+pub(crate) struct Pusher {
+    pub(crate) name: String,
+    /// Whether they may push to the pull requests that they have opened and to nothing else.
+    pub(crate) only_proposes: bool,
+}
+
+impl Pusher {
+    /// What they may not do.
+    fn check(&self, store: &Store, repo: &Repo, update: &RefUpdate) -> Result<Option<String>> {
+        if !self.only_proposes {
+            return Ok(None);
+        }
+        let num = update.name.strip_prefix("refs/pr/").and_then(|num| num.parse().ok());
+        let opened = num.map(|num| store.db.discussion(repo, num)).transpose();
+        match opened {
+            Ok(Some(opened)) if opened.author == self.name => Ok(None),
+            Ok(_) | Err(Error::NotFound(_)) => Ok(Some(
+                "you may push to the pull requests that you opened only".to_owned(),
+            )),
+            Err(err) => Err(err),
+        }
+    }
+}
+
 /// Takes a push and gives the reply's body.
-pub(crate) fn receive(store: &Store, repo: &Repo, pusher: &str, input: impl Read) -> Result<Vec<u8>> {
+pub(crate) fn receive(store: &Store, repo: &Repo, pusher: &Pusher, input: impl Read) -> Result<Vec<u8>> {
     let mut input = BufReader::with_capacity(1 << 16, input);
     let mut request = read_request(&mut input)?;
     let mut talk = String::new();
@@ -177,7 +203,10 @@ pub(crate) fn receive(store: &Store, repo: &Repo, pusher: &str, input: impl Read
     if !request.updates.is_empty() {
         let git = store.git(repo)?;
         for update in &mut request.updates {
-            update.refused = check_name(&git, update)?;
+            update.refused = match check_name(&git, update)? {
+                None => pusher.check(store, repo, update)?,
+                refused => refused,
+            };
         }
         let quarantine = Quarantine::new(&store.repo_dir(&repo.id))?;
         if request.updates.iter().any(|update| update.new.is_some()) {
@@ -200,7 +229,7 @@ pub(crate) fn receive(store: &Store, repo: &Repo, pusher: &str, input: impl Read
         }
         if request.updates.iter().any(|update| update.refused.is_none()) {
             quarantine.release()?;
-            store.locked(repo, || apply(store, repo, &git, pusher, &mut request))?;
+            store.locked(repo, || apply(store, repo, &git, &pusher.name, &mut request))?;
             store.index(repo)?;
         }
     }
