@@ -1,5 +1,7 @@
 //! A Hub for one test.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
 use hub_http::HfApi;
@@ -120,6 +122,27 @@ impl TestHub {
         let token = Token::new(token).expect("the token of a test is right");
         let builder = HfApi::builder().endpoint(self.url()).token(token);
         builder.build().expect("the client can be built")
+    }
+
+    /// Sends what a page of the site sends and no client has an operation for: a like, a request for access. Gives the
+    /// reply's status.
+    ///
+    /// # Panics
+    ///
+    /// When there is no reply.
+    pub fn post(&self, token: &str, path: &str, body: &str) -> u16 {
+        let address = self.url().strip_prefix("http://").expect("the Hub speaks plain http");
+        let mut stream = TcpStream::connect(address).expect("the Hub listens");
+        let length = body.len();
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {token}\r\ncontent-length: {length}\r\n\
+             content-type: application/json\r\nconnection: close\r\n\r\n{body}"
+        );
+        stream.write_all(request.as_bytes()).expect("the Hub reads");
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply).expect("the Hub replies");
+        let status = reply.split(' ').nth(1).and_then(|status| status.parse().ok());
+        status.expect("a reply begins with its status")
     }
 
     /// The bare repository of a model, for git itself to look at.

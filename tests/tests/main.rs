@@ -15,6 +15,7 @@ mod harness;
 mod network;
 mod python;
 mod repos;
+mod restart;
 mod spaces;
 mod users;
 mod webhooks;
