@@ -16,6 +16,7 @@ use crate::error::{Error, Result};
 use crate::routes::{Json, Params, Query, Target};
 use crate::store::draft::{self, Draft};
 use crate::store::git::{EntryKind, LARGE};
+use crate::store::lookup::Lookup;
 use crate::store::rules::{Attributes, Ignore};
 
 /// Files that one preupload may ask about.
@@ -92,6 +93,7 @@ async fn preupload(
                 None => git.small_file(commit, ".gitignore")?.unwrap_or_default(),
             };
             let ignore = Ignore::parse(&String::from_utf8_lossy(&ignore));
+            let mut there = Lookup::new(git, commit)?;
             body.files
                 .iter()
                 .map(|file| {
@@ -102,7 +104,7 @@ async fn preupload(
                         "uploadMode": if large { "lfs" } else { "regular" },
                         "shouldIgnore": ignore.is_ignored(path.as_str()),
                     });
-                    if let Some(entry) = git.entry(commit, &path)?
+                    if let Some(entry) = there.entry(&path)?
                         && let EntryKind::File { pointer, .. } = entry.kind
                     {
                         reply["oid"] = match pointer {

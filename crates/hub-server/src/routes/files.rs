@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::routes::{Json, OriginalPath, Params, Query, Target, cursor, done, page, read_cursor, whole_body};
 use crate::store::GitRepo;
 use crate::store::git::{CommitInfo, Entry, EntryKind};
+use crate::store::lookup::Lookup;
 
 /// Entries of a page, without and with what `expand` adds.
 const PAGE: usize = 1000;
@@ -161,12 +162,13 @@ async fn paths_info(app: App, target: Target, params: Params, request: Request) 
     let items = target
         .run(&app, move |_, _, git| {
             let commit = git.resolve(&rev)?;
+            let mut there = Lookup::new(git, commit)?;
             let mut entries = Vec::new();
             for path in &wanted.paths {
                 // What cannot be a path is not there.
                 let path = path.trim_matches('/').parse::<RepoPath>();
                 if let Ok(path) = path
-                    && let Some(entry) = git.entry(commit, &path)?
+                    && let Some(entry) = there.entry(&path)?
                 {
                     entries.push(entry);
                 }

@@ -186,7 +186,7 @@ impl GitRepo {
         }
     }
 
-    fn describe(&self, path: String, oid: Oid, kind: Option<ObjectType>) -> Result<Option<Entry>> {
+    pub(super) fn describe(&self, path: String, oid: Oid, kind: Option<ObjectType>) -> Result<Option<Entry>> {
         let kind = match kind {
             Some(ObjectType::Tree) => EntryKind::Folder,
             Some(ObjectType::Blob) => {

@@ -13,6 +13,7 @@ pub(crate) mod edit;
 pub(crate) mod git;
 pub(crate) mod lfs;
 pub(crate) mod likes;
+pub(crate) mod lookup;
 pub(crate) mod push;
 pub(crate) mod repos;
 pub(crate) mod rules;
