@@ -16,6 +16,7 @@ mod network;
 mod python;
 mod repos;
 mod restart;
+mod search;
 mod spaces;
 mod users;
 mod webhooks;

@@ -44,11 +44,13 @@ pub(crate) fn router(app: App) -> Router {
 }
 
 /// The address of a large file.
-pub(crate) fn download_url(app: &App, sha256: &Sha256, disposition: &str, now: i64) -> String {
+///
+/// `repo` is the row of the repository that it is downloaded from.
+pub(crate) fn download_url(app: &App, repo: i64, sha256: &Sha256, disposition: &str, now: i64) -> String {
     let hex = sha256.to_string();
     let path = format!("/repos/{}/{}/{hex}", &hex[..2], &hex[2..4]);
     let disposition = utf8_percent_encode(disposition, UNRESERVED);
-    let query = format!("response-content-disposition={disposition}");
+    let query = format!("response-content-disposition={disposition}&repo={repo}");
     let target = app.store().signer.sign("GET", &path, &query, now + LIFETIME);
     format!("{}{target}", app.blob_url())
 }
@@ -196,6 +198,17 @@ async fn download(
             return Ok(refusal);
         }
     };
+    // Who takes a file in parts takes the first one once.
+    if method == Method::GET
+        && from == 0
+        && let Some(repo) = query.get("repo").and_then(|row| row.parse().ok())
+    {
+        app.run(move |store| {
+            store.db.count_download(repo);
+            Ok(())
+        })
+        .await?;
+    }
     let body = if method == Method::HEAD || from == to {
         Body::empty()
     } else {

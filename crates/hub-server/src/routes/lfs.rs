@@ -164,7 +164,7 @@ impl Plan {
             (true, None) => self.place(&sha256, size),
             (false, None) => Err((404, "Object does not exist on the server".to_owned())),
             (false, Some(_)) => {
-                let href = origin::download_url(&self.app, &sha256, "attachment", self.now);
+                let href = origin::download_url(&self.app, self.repo.row, &sha256, "attachment", self.now);
                 Ok(Some(
                     json!({ "download": { "href": href, "expires_in": origin::LIFETIME } }),
                 ))

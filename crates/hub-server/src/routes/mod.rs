@@ -21,6 +21,7 @@ mod discussions;
 mod files;
 mod git_http;
 mod lfs;
+mod properties;
 mod refs;
 mod repos;
 mod resolve;

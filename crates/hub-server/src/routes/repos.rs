@@ -11,6 +11,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::happening::Happening;
+use crate::routes::properties::{self, Links};
 use crate::routes::{Json, Params, Query, Target, done, spaces};
 use crate::store::git::EntryKind;
 use crate::store::repos::{Found, NewRepo};
@@ -325,10 +326,19 @@ async fn info(app: App, target: Target, params: Params, query: Query) -> Result<
     let wanted = expanded(kind, &query)?;
     let blobs = query.flag("blobs");
     let security = query.flag("securityStatus");
+    let caller = target.caller.clone();
     let reply = target
         .run(&app, move |store, repo, git| {
             let commit = git.resolve(rev.as_deref().unwrap_or("main"))?;
             let mut reply = describe(store, repo, git, commit)?;
+            let usual = ["spaces".to_owned()];
+            Links::load(store, &caller, wanted.as_deref().unwrap_or(&usual))?.add(repo, &mut reply);
+            if wanted
+                .as_ref()
+                .is_some_and(|wanted| wanted.iter().any(|w| w == "mainSize"))
+            {
+                reply.insert("mainSize".to_owned(), properties::main_size(store, repo)?.into());
+            }
             if wanted
                 .as_ref()
                 .is_none_or(|wanted| wanted.iter().any(|w| w == "siblings"))
@@ -378,14 +388,15 @@ pub(crate) fn summary(repo: &Repo) -> Map<String, Value> {
     put("gated", repo.gated.json());
     put("likes", repo.likes.into());
     if kind != RepoType::Space {
-        put("downloads", 0.into());
+        put("downloads", repo.downloads.into());
     }
     if kind == RepoType::Kernel {
         return reply;
     }
     put("disabled", false.into());
     put("createdAt", repo.created.to_string().into());
-    put("trendingScore", 0.into());
+    // What is liked now is what trends.
+    put("trendingScore", repo.likes_7d.into());
     let facts = &repo.facts;
     let mut tags = facts["tags"].as_array().cloned().unwrap_or_default();
     if let Some(sdk) = &repo.sdk {
@@ -399,7 +410,7 @@ pub(crate) fn summary(repo: &Repo) -> Map<String, Value> {
     match kind {
         RepoType::Model => {
             put("modelId", repo.id.id().into());
-            put("downloadsAllTime", 0.into());
+            put("downloadsAllTime", repo.downloads_all_time.into());
             for key in ["pipeline_tag", "library_name", "config", "safetensors"] {
                 if !facts[key].is_null() {
                     put(key, facts[key].clone());
@@ -407,20 +418,17 @@ pub(crate) fn summary(repo: &Repo) -> Map<String, Value> {
             }
         }
         RepoType::Dataset => {
-            put("downloadsAllTime", 0.into());
+            put("downloadsAllTime", repo.downloads_all_time.into());
             put("description", "".into());
         }
         RepoType::Space => {
             put("sdk", repo.sdk.clone().into());
             let subdomain = repo.id.id().replace(['/', '_', '.'], "-").to_ascii_lowercase();
             put("subdomain", subdomain.into());
-            for linked in ["models", "datasets"] {
-                let ids = facts["cardData"][linked].as_array().cloned().unwrap_or_default();
-                put(linked, ids.into());
-            }
         }
         RepoType::Kernel => {}
     }
+    properties::describe(repo, &mut reply);
     reply
 }
 
@@ -525,6 +533,9 @@ const SPACE_EXPAND: &[&str] = &[
     "usedStorage",
 ];
 
+/// Names that the Hub takes too, but does not tell.
+const UNLISTED_EXPAND: &[&str] = &["gitalyUid", "xetEnabled"];
+
 /// The properties that `expand` asks for; `None` for all of the usual ones.
 ///
 /// # Errors
@@ -538,7 +549,10 @@ pub(crate) fn expanded(kind: RepoType, query: &Query) -> Result<Option<Vec<Strin
         RepoType::Kernel => return Ok(None),
     };
     let wanted: Vec<String> = query.all("expand").map(str::to_owned).collect();
-    if wanted.iter().any(|word| !known.contains(&&**word)) {
+    if wanted
+        .iter()
+        .any(|word| !known.contains(&&**word) && !UNLISTED_EXPAND.contains(&&**word))
+    {
         return Err(Error::bad_request(format!(
             "\"expand\" must be one of [{}]",
             known.join(", ")
@@ -550,7 +564,10 @@ pub(crate) fn expanded(kind: RepoType, query: &Query) -> Result<Option<Vec<Strin
 /// Only what was asked for, with the two ids.
 pub(crate) fn select(reply: Map<String, Value>, wanted: Option<&[String]>) -> Value {
     match wanted {
-        None => reply.into_iter().filter(|(key, _)| key != "downloadsAllTime").collect(),
+        None => reply
+            .into_iter()
+            .filter(|(key, _)| !properties::EXPAND_ONLY.contains(&&**key))
+            .collect(),
         Some(wanted) => reply
             .into_iter()
             .filter(|(key, _)| key == "id" || key == "_id" || wanted.contains(key))

@@ -8,7 +8,7 @@ use axum::body::Body;
 use axum::response::Response;
 use axum::routing::get;
 use git2::Oid;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, Method, StatusCode, header};
 use hub_types::RepoPath;
 use percent_encoding::utf8_percent_encode;
 
@@ -77,10 +77,10 @@ enum Whole {
 async fn resolve(app: App, target: Target, params: Params, query: Query, given: OriginalPath) -> Result<Response> {
     let target = target.readable()?;
     let path = params.path().map_err(|_| missing())?;
-    let id = target.repo.id.clone();
+    let (id, row) = (target.repo.id.clone(), target.repo.row);
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::No).await?;
     if let Some(pointer) = &found.pointer {
-        return large(&app, found.commit, pointer, &path, &query);
+        return large(&app, row, found.commit, pointer, &path, &query);
     }
     let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let location = format!(
@@ -112,10 +112,11 @@ fn missing() -> Error {
     }
 }
 
-fn large(app: &App, commit: Oid, pointer: &Pointer, path: &RepoPath, query: &Query) -> Result<Response> {
+/// Where the large file is, which the repository of that row has.
+fn large(app: &App, repo: i64, commit: Oid, pointer: &Pointer, path: &RepoPath, query: &Query) -> Result<Response> {
     let now = clock::now().0.as_second();
     let disposition = disposition(path, query.flag("download"));
-    let location = origin::download_url(app, &pointer.sha256, &disposition, now);
+    let location = origin::download_url(app, repo, &pointer.sha256, &disposition, now);
     let text = format!("Found. Redirecting to {location}");
     Response::builder()
         .status(StatusCode::FOUND)
@@ -145,13 +146,41 @@ fn disposition(path: &RepoPath, download: bool) -> String {
     format!("{kind}; filename*=UTF-8''{encoded}; filename=\"{plain}\";")
 }
 
-async fn cached(app: App, target: Target, params: Params, query: Query, headers: HeaderMap) -> Result<Response> {
+async fn cached(
+    app: App,
+    target: Target,
+    params: Params,
+    query: Query,
+    method: Method,
+    headers: HeaderMap,
+) -> Result<Response> {
     let target = target.readable()?;
+    let row = target.repo.row;
     let path = params.path().map_err(|_| missing())?;
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::Yes).await?;
     match &found.pointer {
-        Some(pointer) => large(&app, found.commit, pointer, &path, &query),
-        None => small(found, &path, &query, &headers),
+        Some(pointer) => large(&app, row, found.commit, pointer, &path, &query),
+        None => {
+            let response = small(found, &path, &query, &headers)?;
+            if method == Method::GET && from_the_start(&response) {
+                app.run(move |store| {
+                    store.db.count_download(row);
+                    Ok(())
+                })
+                .await?;
+            }
+            Ok(response)
+        }
+    }
+}
+
+/// Whether the reply has a file's first byte: who takes it in parts downloads it once.
+fn from_the_start(response: &Response) -> bool {
+    let range = response.headers().get(header::CONTENT_RANGE);
+    match response.status() {
+        StatusCode::OK => true,
+        StatusCode::PARTIAL_CONTENT => range.is_some_and(|range| range.as_bytes().starts_with(b"bytes 0-")),
+        _ => false,
     }
 }
 

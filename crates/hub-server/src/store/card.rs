@@ -1,6 +1,9 @@
 //! What a repository says about itself: the front matter of its README, and what can be read off its files.
 
+use std::collections::BTreeSet;
+
 use git2::Oid;
+use hub_types::{RepoPath, RepoType};
 use serde_json::{Map, Value, json};
 
 use crate::error::Result;
@@ -102,7 +105,8 @@ pub(crate) fn facts(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> R
         tag(value);
     }
     for value in many("language") {
-        if value.len() <= 3 {
+        // Models are tagged with a language's code as it is, datasets with the word in front.
+        if value.len() <= 3 && repo.id.repo_type() != RepoType::Dataset {
             tag(value);
         } else {
             tag(format!("language:{value}"));
@@ -117,6 +121,9 @@ pub(crate) fn facts(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> R
         ("size_categories", "size_categories"),
         ("multilinguality", "multilinguality"),
         ("language_creators", "language_creators"),
+        ("annotations_creators", "annotations_creators"),
+        ("source_datasets", "source_datasets"),
+        ("benchmark", "benchmark"),
     ] {
         for value in many(key) {
             tag(format!("{prefix}:{value}"));
@@ -144,6 +151,9 @@ pub(crate) fn facts(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> R
             .collect();
         facts.insert("config".to_owned(), config.into());
     }
+    if let Some(mask) = mask_token(git, commit)? {
+        facts.insert("mask_token".to_owned(), mask);
+    }
     if let Some(counted) = count_parameters(store, repo, git, commit)? {
         facts.insert("safetensors".to_owned(), counted);
     }
@@ -156,11 +166,75 @@ pub(crate) fn facts(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> R
     Ok(facts.into())
 }
 
-/// Parameters by type, from the header of `model.safetensors`.
+/// What stands in a text for a word to be guessed, as the tokenizer's configuration says.
+fn mask_token(git: &GitRepo, commit: Oid) -> Result<Option<Value>> {
+    let Some(config) = git.small_file(commit, "tokenizer_config.json")? else {
+        return Ok(None);
+    };
+    let Ok(config) = serde_json::from_slice::<Value>(&config) else {
+        return Ok(None);
+    };
+    let token = &config["mask_token"];
+    let token = if token.is_object() { &token["content"] } else { token };
+    Ok(token.as_str().map(Value::from))
+}
+
+/// Parameters by type, from the headers of `model.safetensors` or of the files that its index names.
 fn count_parameters(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> Result<Option<Value>> {
+    let single: RepoPath = "model.safetensors".parse()?;
+    let index = git.small_file(commit, "model.safetensors.index.json")?;
+    let (files, sharded) = match index.map(|index| serde_json::from_slice::<Value>(&index)) {
+        Some(Ok(index)) if git.entry(commit, &single)?.is_none() => {
+            let names = index["weight_map"].as_object().into_iter().flat_map(Map::values);
+            let names: BTreeSet<&str> = names.filter_map(Value::as_str).collect();
+            let files = names.into_iter().filter_map(|name| name.parse().ok());
+            (files.collect(), true)
+        }
+        _ => (vec![single], false),
+    };
+    let mut by_type = Map::new();
+    let mut total = 0u64;
+    for file in files {
+        // Half of a model's parameters would be a wrong number.
+        let Some(tensors) = tensors(store, repo, git, commit, &file)? else {
+            return Ok(None);
+        };
+        for tensor in tensors.values() {
+            let (Some(dtype), Some(shape)) = (
+                tensor.get("dtype").and_then(Value::as_str),
+                tensor.get("shape").and_then(Value::as_array),
+            ) else {
+                continue;
+            };
+            let count = shape
+                .iter()
+                .fold(1u64, |count, side| count.saturating_mul(side.as_u64().unwrap_or(0)));
+            total = total.saturating_add(count);
+            let before = by_type.get(dtype).and_then(Value::as_u64).unwrap_or(0);
+            by_type.insert(dtype.to_owned(), before.saturating_add(count).into());
+        }
+    }
+    if sharded && by_type.is_empty() {
+        return Ok(None);
+    }
+    let mut counted = json!({ "parameters": by_type, "total": total });
+    if sharded {
+        counted["sharded"] = true.into();
+    }
+    Ok(Some(counted))
+}
+
+/// The header of a safetensors file that the repository has; none when it is not there, or no such file.
+fn tensors(
+    store: &Store,
+    repo: &Repo,
+    git: &GitRepo,
+    commit: Oid,
+    path: &RepoPath,
+) -> Result<Option<Map<String, Value>>> {
     use std::io::Read as _;
 
-    let Some(entry) = git.entry(commit, &"model.safetensors".parse()?)? else {
+    let Some(entry) = git.entry(commit, path)? else {
         return Ok(None);
     };
     let EntryKind::File {
@@ -185,26 +259,10 @@ fn count_parameters(store: &Store, repo: &Repo, git: &GitRepo, commit: Oid) -> R
     }
     let mut header = Vec::new();
     file.take(length).read_to_end(&mut header)?;
-    let Ok(Value::Object(tensors)) = serde_json::from_slice(&header) else {
-        return Ok(None);
-    };
-    let mut by_type = Map::new();
-    let mut total = 0u64;
-    for tensor in tensors.values() {
-        let (Some(dtype), Some(shape)) = (
-            tensor.get("dtype").and_then(Value::as_str),
-            tensor.get("shape").and_then(Value::as_array),
-        ) else {
-            continue;
-        };
-        let count = shape
-            .iter()
-            .fold(1u64, |count, side| count.saturating_mul(side.as_u64().unwrap_or(0)));
-        total = total.saturating_add(count);
-        let before = by_type.get(dtype).and_then(Value::as_u64).unwrap_or(0);
-        by_type.insert(dtype.to_owned(), before.saturating_add(count).into());
+    match serde_json::from_slice(&header) {
+        Ok(Value::Object(tensors)) => Ok(Some(tensors)),
+        _ => Ok(None),
     }
-    Ok(Some(json!({ "parameters": by_type, "total": total })))
 }
 
 #[cfg(test)]

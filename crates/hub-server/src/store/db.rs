@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::auth::{Account, Role};
 use crate::clock;
 use crate::error::Result;
-use crate::store::{access, collections, hold, likes, random_hex, spaces, users, webhooks};
+use crate::store::{access, collections, downloads, hold, likes, random_hex, spaces, users, webhooks};
 
 /// Run at every start: each statement makes what is not there yet.
 const SCHEMA: &str = "
@@ -121,6 +121,7 @@ impl Db {
             SCHEMA,
             users::SCHEMA,
             likes::SCHEMA,
+            downloads::SCHEMA,
             access::SCHEMA,
             collections::SCHEMA,
             webhooks::SCHEMA,

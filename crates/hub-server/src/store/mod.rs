@@ -8,6 +8,7 @@ pub(crate) mod card;
 pub(crate) mod collections;
 pub(crate) mod db;
 pub(crate) mod discussions;
+pub(crate) mod downloads;
 pub(crate) mod draft;
 pub(crate) mod edit;
 pub(crate) mod git;

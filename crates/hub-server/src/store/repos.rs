@@ -92,8 +92,13 @@ pub(crate) struct Repo {
     pub(crate) head: Option<String>,
     /// What `main` says about itself, as [`card::facts`] found it.
     pub(crate) facts: Value,
-    /// How many users like it.
+    /// How many users like it: all told, and those who began to in the last 7 and 30 days.
     pub(crate) likes: u64,
+    pub(crate) likes_7d: u64,
+    pub(crate) likes_30d: u64,
+    /// Files downloaded in the last 30 days, and all told.
+    pub(crate) downloads: u64,
+    pub(crate) downloads_all_time: u64,
 }
 
 impl Repo {
@@ -125,7 +130,11 @@ pub(crate) enum Found {
 
 const COLUMNS: &str = "repos.id, repos.oid, repos.type, repos.repo, repos.visibility, repos.gated, repos.sdk,
     repos.created, repos.modified, repos.head, repos.facts,
-    (SELECT count(*) FROM likes WHERE likes.repo = repos.id)";
+    (SELECT count(*) FROM likes WHERE likes.repo = repos.id),
+    (SELECT count(*) FROM likes WHERE likes.repo = repos.id AND likes.created >= strftime('%FT%H:%M:%fZ', 'now', '-7 days')),
+    (SELECT count(*) FROM likes WHERE likes.repo = repos.id AND likes.created >= strftime('%FT%H:%M:%fZ', 'now', '-30 days')),
+    (SELECT coalesce(sum(count), 0) FROM downloads d WHERE d.repo = repos.id AND d.day > date('now', '-30 days')),
+    (SELECT coalesce(sum(count), 0) FROM downloads d WHERE d.repo = repos.id)";
 
 fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
     let kind: String = row.get(2)?;
@@ -137,6 +146,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
     else {
         return Ok(None);
     };
+    let count =
+        |column: usize| -> rusqlite::Result<u64> { Ok(u64::try_from(row.get::<_, i64>(column)?).unwrap_or_default()) };
     let moment = |text: String| text.parse().unwrap_or_else(|_| clock::from_seconds(0));
     Ok(Some(Repo {
         row: row.get(0)?,
@@ -149,7 +160,11 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
         modified: moment(row.get(8)?),
         head: row.get(9)?,
         facts: serde_json::from_str(row.get_ref(10)?.as_str()?).unwrap_or_default(),
-        likes: u64::try_from(row.get::<_, i64>(11)?).unwrap_or_default(),
+        likes: count(11)?,
+        likes_7d: count(12)?,
+        likes_30d: count(13)?,
+        downloads: count(14)?,
+        downloads_all_time: count(15)?,
     }))
 }
 
