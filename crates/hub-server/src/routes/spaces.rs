@@ -20,7 +20,6 @@ use serde_json::{Map, Value, json};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::routes::repos::summary;
 use crate::routes::{Json, Params, Query, Target, done};
 use crate::store::repos::Found;
 use crate::store::spaces::{Setting, Space, is_static};
@@ -57,7 +56,6 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .route("/api/spaces/hardware", get(hardware_list))
         .route("/api/spaces/zero-gpu/quota", get(quota))
-        .route("/api/spaces/semantic-search", get(search))
         .route("/-api/{kind}/{id}/runtime", get(runtime))
         .route("/-api/{kind}/{id}/hardware", post(hardware))
         .route("/-api/{kind}/{id}/sleeptime", post(sleep_time))
@@ -116,43 +114,6 @@ async fn hardware_list() -> Response {
 async fn quota(caller: Caller) -> Result<Response> {
     caller.account()?;
     Ok(axum::Json(json!({ "base": 0, "current": 0, "overquotaUsed": 0, "resetsAt": null })).into_response())
-}
-
-/// The Hub ranks by meaning; here the words have to stand in the id or the card.
-async fn search(app: App, caller: Caller, query: Query) -> Result<Response> {
-    let words: Vec<String> = query
-        .get("q")
-        .unwrap_or_default()
-        .split_whitespace()
-        .map(str::to_lowercase)
-        .collect();
-    let sdk: Vec<String> = query.all("sdk").map(str::to_owned).collect();
-    let rows = app
-        .run(move |store| {
-            let mut rows = Vec::new();
-            for repo in store.db.all_repos(Some(RepoType::Space))? {
-                let text = format!("{} {}", repo.id.id(), repo.facts["cardData"]).to_lowercase();
-                let found = words.iter().filter(|word| text.contains(*word)).count();
-                let wanted = sdk.is_empty() || repo.sdk.as_ref().is_some_and(|own| sdk.contains(own));
-                if found < words.len().max(1) || !wanted || !caller.may_see(&repo) {
-                    continue;
-                }
-                let mut row = summary(&repo);
-                row.insert(
-                    "title".to_owned(),
-                    repo.facts["cardData"]["title"]
-                        .as_str()
-                        .unwrap_or(repo.id.name())
-                        .into(),
-                );
-                row.insert("semanticRelevancyScore".to_owned(), 1.0.into());
-                row.insert("runtime".to_owned(), store.runtime(&repo, false)?);
-                rows.push(Value::Object(row));
-            }
-            Ok(rows)
-        })
-        .await?;
-    Ok(axum::Json(rows).into_response())
 }
 
 async fn runtime(app: App, SpaceTarget(target): SpaceTarget) -> Result<Response> {

@@ -26,7 +26,7 @@ pub(super) fn matches(repo: &Repo, query: &Query) -> bool {
     if query.get("gated").is_some() && query.flag("gated") != (repo.gated != Gated::No) {
         return false;
     }
-    if !given(query, "filter").all(|filter| has_tag(repo, filter)) {
+    if !has_all_tags(repo, query) {
         return false;
     }
     if let Some(task) = query.get("pipeline_tag")
@@ -57,8 +57,13 @@ pub(super) fn matches(repo: &Repo, query: &Query) -> bool {
     }
 }
 
+/// Whether the repository has every tag that `filter` names.
+pub(super) fn has_all_tags(repo: &Repo, query: &Query) -> bool {
+    given(query, "filter").all(|filter| has_tag(repo, filter))
+}
+
 /// The values of a parameter: repeated, or with commas between them.
-fn given<'a>(query: &'a Query, key: &'a str) -> impl Iterator<Item = &'a str> {
+pub(super) fn given<'a>(query: &'a Query, key: &'a str) -> impl Iterator<Item = &'a str> {
     query
         .all(key)
         .flat_map(|value| value.split(','))

@@ -3,6 +3,7 @@
 mod filter;
 mod order;
 mod owned;
+mod semantic;
 mod tags;
 
 use axum::Router;
@@ -49,6 +50,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/api/spaces", get(spaces))
         .route("/api/kernels", get(kernels))
         .route("/api/spaces/templates", get(templates))
+        .route("/api/spaces/semantic-search", get(semantic::search))
         .route("/api/models-tags-by-type", get(tags::of_models))
         .route("/api/datasets-tags-by-type", get(tags::of_datasets))
         .route("/api/settings/repositories", get(owned::own))

@@ -383,3 +383,40 @@ fn parameters_of_all_parts_are_counted() {
     assert_eq!(ids(&hub, "/api/models?num_parameters=min:1K,max:2K"), ["ada/demo"]);
     assert!(ids(&hub, "/api/models?num_parameters=min:2K").is_empty());
 }
+
+#[test]
+fn spaces_are_found_by_the_words_of_their_cards() {
+    let hub = Hub::start();
+    for (name, sdk) in [("painter", "gradio"), ("writer", "static"), ("empty-painter", "gradio")] {
+        make(&hub, json!({"name": name, "type": "space", "sdk": sdk}));
+    }
+    let app = crate::testing::file("app.py", "print()");
+    let page = crate::testing::file("index.html", "<p>");
+    let about = "sdk: gradio\nshort_description: Paints Pictures of cats\nemoji: E\ntags: [art]";
+    card(&hub, "spaces/ada/painter", about, &[app]);
+    card(&hub, "spaces/ada/writer", "sdk: static\ntitle: Cats in words", &[page]);
+
+    let found = |query: &str| ids(&hub, &format!("/api/spaces/semantic-search?{query}"));
+    // A name counts more than a description.
+    assert_eq!(found("q=CATS"), ["ada/writer", "ada/painter"]);
+    assert_eq!(found("q=painter+pictures"), ["ada/painter"]);
+    assert_eq!(
+        found("q=painter+pictures&includeNonRunning=true"),
+        ["ada/painter", "ada/empty-painter"]
+    );
+    assert_eq!(found("q=cats&sdk=static&sdk=docker"), ["ada/writer"]);
+    assert_eq!(found("q=cats&filter=art"), ["ada/painter"]);
+    assert!(found("q=dogs").is_empty());
+    hub.get("", "/api/spaces/semantic-search").expect(400);
+    let row = &hub.get("", "/api/spaces/semantic-search?q=pictures").expect(200).json()[0];
+    assert_eq!(
+        (
+            &row["title"],
+            &row["emoji"],
+            &row["semanticRelevancyScore"],
+            &row["sdk"]
+        ),
+        (&json!("painter"), &json!("E"), &json!(0.5), &json!("gradio"))
+    );
+    assert_eq!(row["shortDescription"], "Paints Pictures of cats");
+}
