@@ -17,6 +17,7 @@ mod python;
 mod repos;
 mod restart;
 mod search;
+mod scheduler;
 mod spaces;
 mod users;
 mod webhooks;

@@ -48,6 +48,7 @@ mod queue;
 mod request;
 mod retry;
 mod runtime;
+mod scheduler;
 
 pub mod api;
 pub mod oauth;
@@ -65,6 +66,7 @@ pub use page::BlockingItems;
 pub use page::{Items, Pages};
 pub use progress::{FileProgress, Outcome, Phase, Progress, ProgressHandle, ProgressId};
 pub use retry::RateLimit;
+pub use scheduler::{CommitScheduler, CommitSchedulerBuilder};
 
 /// Runs a future on this crate's own runtime and blocks until it is through. What `operation!` makes of `.wait()`.
 #[cfg(feature = "blocking")]
