@@ -19,7 +19,7 @@ pub struct WhoAmI {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub email: Option<String>,
     /// The organisations that the account belongs to.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::model::null_is_default")]
     pub orgs: Vec<Org>,
     /// What is known of the token itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]

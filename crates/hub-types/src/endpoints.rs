@@ -158,21 +158,21 @@ reply! {
 /// The reply that lists vendors, regions and machines; [`HardwareList::flatten`] makes one list of it.
 #[derive(Debug, Clone, Deserialize, Serialize)]
 pub struct HardwareList {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::model::null_is_default")]
     vendors: Vec<Vendor>,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 struct Vendor {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::model::null_is_default")]
     regions: Vec<Region>,
 }
 
 #[derive(Debug, Clone, Deserialize, Serialize)]
 struct Region {
     name: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "crate::model::null_is_default")]
     computes: Vec<EndpointHardware>,
 }
 

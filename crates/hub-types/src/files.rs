@@ -174,7 +174,7 @@ impl<'de> Deserialize<'de> for TreeEntry {
         #[serde(rename_all = "camelCase")]
         struct Entry {
             #[serde(rename = "type", default)]
-            kind: String,
+            kind: Option<String>,
             path: String,
             #[serde(default)]
             size: Option<u64>,
@@ -190,7 +190,7 @@ impl<'de> Deserialize<'de> for TreeEntry {
             security_file_status: Option<Box<FileSecurity>>,
         }
         let entry = Entry::deserialize(deserializer)?;
-        Ok(if entry.kind == "file" {
+        Ok(if entry.kind.as_deref() == Some("file") {
             Self::File(RepoFile {
                 path: entry.path,
                 size: entry.size.ok_or_else(|| serde::de::Error::missing_field("size"))?,

@@ -28,6 +28,8 @@
 //! - A reply parses whatever more it holds than we know, and whatever optional part it lacks.
 
 mod argument;
+#[cfg(test)]
+mod examples;
 mod model;
 mod validation;
 

@@ -26,51 +26,73 @@ reply! {
 /// The Hub sends it in three forms: flat, or inside a wrapper whose `publishedAt` is when it was submitted. They are
 /// merged here by the Python client's rules (`hf_api.PaperInfo`).
 #[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[non_exhaustive]
 pub struct PaperInfo {
     /// Its arXiv id.
     pub id: String,
     /// Who wrote it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub authors: Option<Vec<PaperAuthor>>,
     /// When it appeared.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub published_at: Option<Timestamp>,
     /// When it was submitted to the daily papers.
+    #[serde(rename = "submittedOnDailyAt", skip_serializing_if = "Option::is_none")]
     pub submitted_at: Option<Timestamp>,
     /// Its title.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// Its abstract.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub summary: Option<String>,
     /// How many upvoted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub upvotes: Option<u64>,
     /// Its discussion's id.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub discussion_id: Option<String>,
     /// Where it comes from.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
     /// How many comments it has.
+    #[serde(rename = "numComments")]
     pub comments: u64,
     /// Who submitted it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub submitted_by: Option<User>,
     /// A machine's summary.
+    #[serde(rename = "ai_summary", skip_serializing_if = "Option::is_none")]
     pub ai_summary: Option<String>,
     /// A machine's key words.
+    #[serde(rename = "ai_keywords", skip_serializing_if = "Option::is_none")]
     pub ai_keywords: Option<Vec<String>>,
     /// The organisation it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub organization: Option<Organization>,
     /// Its page.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub project_page: Option<String>,
     /// Its repository on GitHub.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub github_repo: Option<String>,
     /// That repository's stars.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub github_stars: Option<u64>,
     /// Models that cite it, as the Hub sent them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub linked_models: Option<Vec<Value>>,
     /// Datasets that cite it, as the Hub sent them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub linked_datasets: Option<Vec<Value>>,
     /// Spaces that cite it, as the Hub sent them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub linked_spaces: Option<Vec<Value>>,
     /// How many models cite it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_total_models: Option<u64>,
     /// How many datasets cite it.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub num_total_datasets: Option<u64>,
 }
 

@@ -200,7 +200,7 @@ reply! {
 #[serde(rename_all = "camelCase")]
 pub struct Volume {
     /// `bucket`, `model`, `dataset` or `space`; a reply without it means a model.
-    #[serde(rename = "type", default = "model")]
+    #[serde(rename = "type", default = "model", deserialize_with = "model_if_null")]
     pub kind: String,
     /// Its id.
     pub source: String,
@@ -220,6 +220,10 @@ pub struct Volume {
 
 fn model() -> String {
     "model".to_owned()
+}
+
+fn model_if_null<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_else(model))
 }
 
 /// The variables of a Space, by name.
