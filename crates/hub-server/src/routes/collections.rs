@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
-use crate::routes::repos::summary;
+use crate::routes::info::summary;
 use crate::routes::{Json, OriginalPath, Params, Query, done, paged};
 use crate::store::Store;
 use crate::store::collections::{Collection, Item};

@@ -20,6 +20,7 @@ mod commits;
 mod discussions;
 mod files;
 mod git_http;
+mod info;
 mod lfs;
 mod properties;
 mod refs;
@@ -57,6 +58,7 @@ pub(crate) fn router() -> Router<App> {
     Router::new()
         .merge(account::router())
         .merge(repos::router())
+        .merge(info::router())
         .merge(search::router())
         .merge(files::router())
         .merge(commits::router())

@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
+use crate::routes::info::{expanded, select, summary};
 use crate::routes::properties::{self, Links};
-use crate::routes::repos::{expanded, select, summary};
 use crate::routes::{OriginalPath, Query, cursor, page, read_cursor};
 use crate::store::Repo;
 

@@ -12,7 +12,7 @@ use crate::app::App;
 use crate::auth::Caller;
 use crate::error::{Error, Result};
 use crate::routes::Query;
-use crate::routes::repos::summary;
+use crate::routes::info::summary;
 use crate::store::Repo;
 
 /// Stages of a Space that nobody can visit, and that no visit starts.
