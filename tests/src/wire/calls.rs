@@ -154,7 +154,7 @@ fn table() -> Vec<Call> {
         commits: ListRepoRefs, CreateBranch, DeleteBranch, CreateTag, DeleteTag, SuperSquashHistory, PermanentlyDeleteLfsFiles;
         datasets: ListDatasetParquetFiles, GetDatasetLeaderboard;
         discussions: GetDiscussionDetails, CreateDiscussion, CreatePullRequest, CommentDiscussion, EditDiscussionComment, HideDiscussionComment, RenameDiscussion, ChangeDiscussionStatus, MergePullRequest, UploadAttachment;
-        endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, ListInferenceCatalog, GetInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
+        endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, CreateInferenceEndpointFromCatalog, ListInferenceCatalog, GetInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
         files: ListRepoFiles, GetPathsInfo, OpenFile;
         gguf: GetGgufMetadata;
         jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob, RunUvJob, CreateScheduledUvJob, SyncJobVolume;
@@ -329,6 +329,8 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         // There, a call that needs a token has another error for one that was switched off.
         Error::TokenNotFound => vec!["LocalTokenNotFoundError", "ValueError"],
         Error::Invalid(_) => REFUSALS.into(),
+        Error::WaitedTooLong { .. } => vec!["TimeoutError", "JobTimeoutError", "InferenceEndpointTimeoutError"],
+        Error::Io(err) if err.kind() == std::io::ErrorKind::NotFound => vec!["FileNotFoundError"],
         _ if err.status().is_some() => vec!["HfHubHTTPError"],
         _ => vec![],
     }

@@ -875,12 +875,12 @@ impl RevisionExistsArgs {
 
 impl ResolveRevisionArgs {
     async fn run(self, api: HfApi) -> Result<CommitHash> {
-        let revision = self.revision.unwrap_or_default();
-        if let Some(commit) = revision.as_commit_hash() {
+        if let Some(commit) = self.revision.as_ref().and_then(Revision::as_commit_hash) {
             return Ok(commit);
         }
         let repo = self.repo_id.typed(self.repo_type);
-        let reply = api.send(info_request(&repo, Some(&revision), Duration::ZERO)).await?;
+        let request = info_request(&repo, self.revision.as_ref(), Duration::ZERO);
+        let reply = api.send(request).await?;
         /// All that counts of the information.
         #[derive(Deserialize)]
         struct Commit {

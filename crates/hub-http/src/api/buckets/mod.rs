@@ -40,8 +40,8 @@ operation! {
     ///
     /// [`Error::Conflict`] when it is there already, unless `exist_ok`; see [`Error`] for those any call can return.
     pub fn create_bucket(
-        /// Its id; the namespace `me` is the token's account.
-        bucket_id: BucketId,
+        /// Its id, `namespace/name`. A bare name, and the namespace `me`, are the token's account.
+        bucket_id: String,
     ) -> CreateBucket(CreateBucketArgs) => BucketUrl {
         /// Makes it private. By default the owner's own setting decides.
         private: bool,
@@ -58,6 +58,10 @@ operation! {
 
 impl CreateBucketArgs {
     async fn run(self, api: HfApi) -> Result<BucketUrl> {
+        let bucket: BucketId = match self.bucket_id.contains('/') {
+            true => self.bucket_id.parse()?,
+            false => format!("me/{}", self.bucket_id).parse()?,
+        };
         let visibility = match (self.private, self.visibility) {
             (Some(_), Some(visibility)) => {
                 return Err(
@@ -71,20 +75,20 @@ impl CreateBucketArgs {
         super::put(&mut body, "visibility", visibility);
         super::put(&mut body, "resourceGroupId", self.resource_group_id);
         super::put(&mut body, "region", self.region);
-        let path = path(&self.bucket_id);
+        let path = path(&bucket);
         let mut url: BucketUrl = match api.send(Request::post(&path).json(&body)).await {
             Ok(reply) => reply.json().await?,
             Err(err) if self.exist_ok == Some(true) => match &err {
                 Error::Conflict(reply) => match reply.body.as_ref().map(|body| serde_json::from_value(body.clone())) {
                     Some(Ok(url)) => url,
-                    _ => built(&api, &self.bucket_id),
+                    _ => built(&api, &bucket),
                 },
                 err_ if matches!(err_.status(), Some(401 | 403)) => {
                     // The token may not make it, but it may be there to be used.
                     if api.send(Request::get(&path)).await.is_err() {
                         return Err(err);
                     }
-                    built(&api, &self.bucket_id)
+                    built(&api, &bucket)
                 }
                 _ => return Err(err),
             },

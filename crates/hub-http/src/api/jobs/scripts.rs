@@ -254,7 +254,7 @@ impl Script {
                 jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S"),
                 rand::random::<u32>() >> 8
             );
-            api.create_bucket(bucket.clone()).exist_ok(true).private(true).await?;
+            api.create_bucket(bucket.as_str()).exist_ok(true).private(true).await?;
             let add: Vec<BucketAdd> = renamed
                 .iter()
                 .map(|(local, remote)| BucketAdd {
@@ -429,7 +429,7 @@ impl SyncJobVolumeArgs {
         };
         let namespace = crate::api::namespace_or_own(&api, self.namespace).await?;
         let bucket: BucketId = format!("{namespace}/{ARTIFACTS}").parse()?;
-        api.create_bucket(bucket.clone()).exist_ok(true).private(true).await?;
+        api.create_bucket(bucket.as_str()).exist_ok(true).private(true).await?;
         if !api.bucket_info(bucket.clone()).await?.private {
             tracing::warn!(%bucket, "the bucket is public: everybody can read what is brought there for the job");
         }
