@@ -36,6 +36,8 @@ pub struct LfsPointer {
     pub size: u64,
 }
 
+crate::argument!(LfsAction);
+
 reply! {
     /// What the Hub says of one file before it is uploaded.
     PreuploadFile {

@@ -14,9 +14,10 @@ use hub_types::{RepoId, Revision, Sha256};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
-use super::source::{self, Opened, Range};
+use super::source::{self, Opened, Range, UploadSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
+use crate::operation;
 use crate::progress::{FileProgress, Outcome, ProgressHandle};
 use crate::request::Request;
 
@@ -181,6 +182,57 @@ async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, bar: &Arc<F
         api.send_whole(request.json(&file.pointer).retried()).await?;
     }
     Ok(Outcome::Done)
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Sends one large file to where a batch reply says that it goes: what a transfer agent of git-lfs does.
+    ///
+    /// Nothing else happens: the batch was another's request, and so are the confirmation and the commit. Uploads and
+    /// commits of one's own are [`HfApi::upload_file`] and its kin.
+    ///
+    /// Endpoint: the signed addresses of the action, in one request or in parts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::MalformedReply`] when the action's parts are not those of the file; [`Error::Integrity`] when the file is
+    /// changed meanwhile; see [`Error`] for those any call can return.
+    pub fn put_lfs_object(
+        /// The action `upload` of the batch reply.
+        action: LfsAction,
+        /// The hash of the content.
+        oid: Sha256,
+        /// A file on this machine, or bytes.
+        source: UploadSource,
+    ) -> PutLfsObject(PutLfsObjectArgs) => () {}
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
+}
+
+impl PutLfsObjectArgs {
+    async fn run(self, api: HfApi) -> Result<()> {
+        let source = self.source;
+        let opened = source::blocking(move || Opened::open(source)).await?;
+        let file = LfsFile {
+            path: self.oid.to_string(),
+            pointer: LfsPointer {
+                oid: self.oid,
+                size: opened.size,
+            },
+            opened: Arc::new(opened),
+        };
+        let bar = Arc::new(self.progress.start(&file.path, Some(file.pointer.size)));
+        let sent = if self.action.header.contains_key("chunk_size") {
+            multipart(&api, &file, &self.action, &bar).await
+        } else {
+            basic(&api, &file, &self.action, &bar).await
+        };
+        bar.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
+        sent
+    }
 }
 
 /// One request with all bytes.
