@@ -202,7 +202,10 @@ pub(crate) fn http_of<'a>(err: &'a (dyn StdError + 'static)) -> Option<&'a hub_h
 fn hint_of(err: &(dyn StdError + 'static)) -> Option<&'static str> {
     match err.downcast_ref::<hub_cache::Error>() {
         Some(err) => err.hint(),
-        None => err.downcast_ref::<hub_http::Error>()?.hint(),
+        None => match err.downcast_ref::<hub_git_compat::Error>() {
+            Some(err) => err.hint(),
+            None => err.downcast_ref::<hub_http::Error>()?.hint(),
+        },
     }
 }
 

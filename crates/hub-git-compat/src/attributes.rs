@@ -13,15 +13,20 @@ pub(crate) const LARGE: u64 = 10 * 1024 * 1024;
 const FILE: &str = ".gitattributes";
 const ATTRIBUTES: &str = "filter=lfs diff=lfs merge=lfs -text";
 
-/// Whether a file should go through LFS: by its size, or because its first 10 MiB hold a byte that no text has.
+/// Whether a file should go through LFS: by its size, or because it is no text.
+pub(crate) fn belongs_in_lfs(path: &Path) -> io::Result<bool> {
+    Ok(is_large(path)? || is_binary(path)?)
+}
+
+pub(crate) fn is_large(path: &Path) -> io::Result<bool> {
+    Ok(fs_err::metadata(path)?.len() >= LARGE)
+}
+
+/// Whether the first 10 MiB hold a byte that no text has.
 ///
 /// The bytes of a text are those that libmagic takes for one, as in the Python client's `is_binary_file`.
-pub(crate) fn belongs_in_lfs(path: &Path) -> io::Result<bool> {
-    let file = fs_err::File::open(path)?;
-    if file.metadata()?.len() >= LARGE {
-        return Ok(true);
-    }
-    let mut file = file.take(LARGE);
+pub(crate) fn is_binary(path: &Path) -> io::Result<bool> {
+    let mut file = fs_err::File::open(path)?.take(LARGE);
     let mut buf = vec![0; 64 * 1024];
     loop {
         match file.read(&mut buf)? {
@@ -36,8 +41,22 @@ fn is_text(byte: u8) -> bool {
     matches!(byte, 7..=10 | 12 | 13 | 27) || (byte >= 0x20 && byte != 0x7f)
 }
 
+/// A pattern as a person writes it, with what would end or quote it escaped, as `git lfs track` does.
+pub(crate) fn glob(text: &str) -> Vec<u8> {
+    let mut out = Vec::with_capacity(text.len());
+    for (index, byte) in text.bytes().enumerate() {
+        match byte {
+            b' ' => out.extend(b"[[:space:]]"),
+            b'#' => out.extend(b"\\#"),
+            b'"' | b'!' if index == 0 => out.extend([b'[', byte, b']']),
+            byte => out.push(byte),
+        }
+    }
+    out
+}
+
 /// The pattern that matches one path, as `git lfs track --filename` writes it.
-fn pattern(path: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn pattern(path: &[u8]) -> Result<Vec<u8>> {
     let mut out = Vec::with_capacity(path.len());
     for (index, byte) in path.iter().enumerate() {
         match byte {
@@ -56,35 +75,45 @@ fn pattern(path: &[u8]) -> Result<Vec<u8>> {
     Ok(out)
 }
 
-/// The text with a line more for each path, and without the lines of the removed ones.
-fn edited(text: &[u8], track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Result<Vec<u8>> {
-    let removed = untrack.iter().map(|path| pattern(path)).collect::<Result<Vec<_>>>()?;
-    let mut out: Vec<u8> = text
-        .split_inclusive(|byte| *byte == b'\n')
-        .filter(|line| {
-            let mut words = line.split(u8::is_ascii_whitespace);
-            let of_removed = words
-                .next()
-                .is_some_and(|first| removed.iter().any(|pattern| pattern == first));
-            !(of_removed && words.any(|word| word == b"filter=lfs"))
-        })
-        .flatten()
-        .copied()
-        .collect();
-    for path in track {
+/// The text with a line more for each pattern that has none, and without the lines of the removed ones.
+fn edited(text: &[u8], track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Vec<u8> {
+    let is_of = |line: &[u8], patterns: &[Vec<u8>]| {
+        let mut words = line.split(u8::is_ascii_whitespace);
+        let named = words
+            .next()
+            .is_some_and(|first| patterns.iter().any(|pattern| pattern == first));
+        named && words.any(|word| word == b"filter=lfs")
+    };
+    let mut out = Vec::with_capacity(text.len());
+    for line in text.split_inclusive(|byte| *byte == b'\n') {
+        if !is_of(line, untrack) {
+            out.extend(line);
+        }
+    }
+    for pattern in track {
+        let has_one = |line: &[u8]| is_of(line, std::slice::from_ref(pattern));
+        if out.split(|byte| *byte == b'\n').any(has_one) {
+            continue;
+        }
         if out.last().is_some_and(|byte| *byte != b'\n') {
             out.push(b'\n');
         }
-        out.extend(pattern(path)?);
+        out.extend(pattern);
         out.extend(format!(" {ATTRIBUTES}\n").as_bytes());
     }
-    Ok(out)
+    out
 }
 
-/// Changes the folder's `.gitattributes` and says whether there was anything to change.
+/// Tracks and untracks paths in the folder's `.gitattributes`, and says whether there was anything to change.
+pub(crate) fn update(dir: &Path, track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Result<bool> {
+    let patterns = |paths: &[Vec<u8>]| paths.iter().map(|path| pattern(path)).collect::<Result<Vec<_>>>();
+    update_patterns(dir, &patterns(track)?, &patterns(untrack)?)
+}
+
+/// The same for patterns that are escaped already.
 ///
 /// One rename puts the new text in place. A link is refused: git does not follow it, and writing must not either.
-pub(crate) fn update(dir: &Path, track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Result<bool> {
+pub(crate) fn update_patterns(dir: &Path, track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Result<bool> {
     let path = dir.join(FILE);
     let old = match fs_err::symlink_metadata(&path) {
         Ok(metadata) if metadata.is_file() => fs_err::read(&path)?,
@@ -95,7 +124,7 @@ pub(crate) fn update(dir: &Path, track: &[Vec<u8>], untrack: &[Vec<u8>]) -> Resu
         Err(err) if err.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(err) => return Err(err.into()),
     };
-    let new = edited(&old, track, untrack)?;
+    let new = edited(&old, track, untrack);
     if new == old {
         return Ok(false);
     }
@@ -182,6 +211,11 @@ mod tests {
         assert!(update(dir.path(), &paths(&["new"]), &paths(&["a", "old"])).unwrap());
         assert_eq!(text(), format!("*.gz {ATTRIBUTES}\na text\nnew {ATTRIBUTES}\n"));
         assert!(!update(dir.path(), &[], &paths(&["gone"])).unwrap());
+        assert!(!update(dir.path(), &paths(&["new"]), &[]).unwrap(), "it is there");
+        let patterns = [glob("#data/* x.bin")];
+        assert!(update_patterns(dir.path(), &patterns, &[]).unwrap());
+        assert!(text().ends_with(&format!("\n\\#data/*[[:space:]]x.bin {ATTRIBUTES}\n")));
+        assert!(update_patterns(dir.path(), &[], &patterns).unwrap());
     }
 
     #[cfg(unix)]

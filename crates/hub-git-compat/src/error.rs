@@ -16,7 +16,7 @@ pub enum Error {
     /// There is no program of this name in any folder of `PATH`.
     #[error("cannot find the program '{program}'")]
     ProgramMissing {
-        /// `git` or `git-lfs`.
+        /// `git`, `git-lfs` or `hub`.
         program: &'static str,
     },
     /// The program lacks what this crate needs to run it safely.
@@ -108,6 +108,18 @@ pub enum Error {
         /// What it printed on standard error, without secrets.
         stderr: Box<str>,
     },
+    /// Nothing here and nothing on the Hub has this name.
+    #[error("there is no branch, tag or commit '{revision}'")]
+    RevisionNotFound {
+        /// The name.
+        revision: String,
+    },
+    /// A background command was ended by [`CommandInProgress::kill`](crate::CommandInProgress::kill).
+    #[error("git {command} was ended")]
+    Killed {
+        /// The git command that ran, or would have been next.
+        command: String,
+    },
     /// Git took longer than was allowed, and was ended with all that it had started.
     #[error("git {command} did not end within {after:?}")]
     TimedOut {
@@ -128,6 +140,9 @@ impl Error {
     /// What to do next, where that can be said.
     pub fn hint(&self) -> Option<&'static str> {
         Some(match self {
+            Self::ProgramMissing { program: "hub" } => {
+                "put the `hub` command into a folder of PATH, or name it by `transfer_program`"
+            }
             Self::ProgramMissing { program: "git-lfs" } => "install git-lfs (Debian: apt-get install git-lfs)",
             Self::ProgramMissing { .. } | Self::GitTooOld { .. } => "install a current git",
             Self::NotEmpty { .. } => "clone into an empty folder and move the files there",
@@ -141,7 +156,11 @@ impl Error {
             }
             Self::Diverged { .. } => "pull first, with `rebase` where there are local commits",
             Self::Git { stderr, .. } if stderr.contains("lfs-enable-largefiles") => {
-                "upload files above 5 GB over HTTP: `upload_file` of `hub_http::HfApi`"
+                "call `lfs_enable_largefiles`, which needs the `hub` command, or upload over HTTP: `upload_file` of `hub_http::HfApi`"
+            }
+            Self::RevisionNotFound { .. } => "pull to learn of new branches and tags, or allow that a branch is made",
+            Self::PushRefused { reason, .. } if reason.contains("larger than 10 MiB") => {
+                "track these files with LFS (`git_add` with `LfsTracking::Auto`) and commit them anew"
             }
             Self::Git { stderr, .. } if stderr.contains("tell me who you are") => {
                 "give `git_user` and `git_email`, or a token, which says both"

@@ -4,19 +4,20 @@
 //! it, settings through `GIT_CONFIG_COUNT` (which no file of the repository can override, and no process list shows), no
 //! way to prompt, and pipes that are read from the start. What it prints is freed of secrets before anyone sees it.
 
-use std::collections::VecDeque;
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use hub_types::Token;
 use hub_types::env::Env;
 
+use crate::background::Watch;
+use crate::pipe::{Kept, PATIENCE, drain};
+use crate::redact::redact;
 use crate::{Error, Result};
 
 /// The first release that takes configuration from `GIT_CONFIG_COUNT`.
@@ -73,6 +74,17 @@ impl Git {
         Ok(())
     }
 
+    /// The `hub` command in `PATH`, if it is ours: another program has that name too.
+    pub(crate) fn transfer_program(&self, env: &Env) -> Option<PathBuf> {
+        let other = Self {
+            program: find_program(env, "hub").ok()?,
+            environment: self.environment.clone(),
+        };
+        let call = Call::new([AGENT, "--help"]).timeout(Some(Duration::from_secs(10)));
+        let output = other.try_run(&call).ok()?;
+        (output.code == Some(0)).then_some(other.program)
+    }
+
     /// Runs a call that must succeed.
     pub(crate) fn run(&self, call: &Call) -> Result<Output> {
         let output = self.try_run(call)?;
@@ -89,33 +101,54 @@ impl Git {
     /// Runs a call whose exit code is an answer.
     pub(crate) fn try_run(&self, call: &Call) -> Result<Output> {
         let mut command = self.command(call);
-        if call.timeout.is_some() {
+        if call.timeout.is_some() || call.watch.is_some() {
             own_group(&mut command);
         }
         let started = Instant::now();
-        let mut child = command
-            .spawn()
-            .map_err(|err| io::Error::new(err.kind(), format!("cannot run {}: {err}", self.program.display())))?;
+        let mut spawn = || {
+            command.spawn().map_err(|err| {
+                io::Error::new(err.kind(), format!("cannot run {}: {err}", self.program.display())).into()
+            })
+        };
+        let mut child = match &call.watch {
+            None => spawn()?,
+            Some(watch) => watch.begin(&call.name(), spawn)?,
+        };
         let mut stdin = child.stdin.take().expect("stdin is piped");
         let bytes = call.stdin.clone();
         // Git may end without reading all of it; that is not an error of its own.
         let writer = thread::spawn(move || drop(stdin.write_all(&bytes)));
-        let stdout = drain(child.stdout.take().expect("stdout is piped"), Kept::all());
-        let stderr = drain(child.stderr.take().expect("stderr is piped"), Kept::ends());
+        let watched = |copy: fn(&Watch) -> _| call.watch.as_deref().map(copy);
+        let stdout = drain(
+            child.stdout.take().expect("stdout is piped"),
+            Kept::all(),
+            watched(Watch::stdout),
+        );
+        let stderr = drain(
+            child.stderr.take().expect("stderr is piped"),
+            Kept::ends(),
+            watched(Watch::stderr),
+        );
 
-        let status = match call.timeout {
-            None => child.wait()?,
-            Some(limit) => match wait_until(&mut child, started + limit)? {
+        let status = match (call.timeout, &call.watch) {
+            (None, None) => child.wait()?,
+            (limit, watch) => match wait_until(&mut child, limit.map(|limit| started + limit), watch.as_deref())? {
                 Some(status) => status,
                 None => {
+                    if let Some(watch) = watch {
+                        watch.let_go();
+                    }
                     end_group(&mut child)?;
                     return Err(Error::TimedOut {
                         command: call.name(),
-                        after: limit,
+                        after: limit.unwrap_or_default(),
                     });
                 }
             },
         };
+        if call.watch.as_ref().is_some_and(|watch| watch.is_killed()) && !status.success() {
+            return Err(Error::Killed { command: call.name() });
+        }
         let _ = writer.join();
         let deadline = Instant::now() + PATIENCE;
         let (stdout, stderr) = (stdout.finish(deadline)?, stderr.finish(deadline)?);
@@ -159,6 +192,9 @@ impl Git {
     }
 }
 
+/// The command of `hub` that git-lfs runs.
+pub(crate) const AGENT: &str = "lfs-multipart-upload";
+
 /// One run of git: arguments, settings, and what it may know.
 #[derive(Clone, Default)]
 pub(crate) struct Call {
@@ -169,6 +205,7 @@ pub(crate) struct Call {
     stdin: Vec<u8>,
     secret: Option<Token>,
     timeout: Option<Duration>,
+    watch: Option<Arc<Watch>>,
 }
 
 impl Call {
@@ -213,6 +250,12 @@ impl Call {
 
     pub(crate) fn timeout(mut self, timeout: Option<Duration>) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// Lets others see and end this run while it goes on.
+    pub(crate) fn watch(mut self, watch: Option<&Arc<Watch>>) -> Self {
+        self.watch = watch.cloned();
         self
     }
 
@@ -300,171 +343,44 @@ fn own_group(command: &mut Command) {
 }
 
 fn end_group(child: &mut Child) -> io::Result<()> {
+    kill_group(child.id());
+    let _ = child.kill();
+    child.wait().map(drop)
+}
+
+/// Ends a child that has a group of its own and is not collected yet, and all that it started.
+pub(crate) fn kill_group(id: u32) {
     #[cfg(unix)]
     {
-        let group = i32::try_from(child.id()).ok().and_then(rustix::process::Pid::from_raw);
+        let group = i32::try_from(id).ok().and_then(rustix::process::Pid::from_raw);
         if let Some(group) = group {
             // Fails only when all of it has ended.
             let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
         }
     }
-    let _ = child.kill();
-    child.wait().map(drop)
+    #[cfg(not(unix))]
+    let _ = id;
 }
 
-fn wait_until(child: &mut Child, deadline: Instant) -> io::Result<Option<ExitStatus>> {
+/// Waits for the child; `None` when the deadline has come.
+fn wait_until(child: &mut Child, deadline: Option<Instant>, watch: Option<&Watch>) -> io::Result<Option<ExitStatus>> {
     let mut pause = Duration::from_millis(1);
     loop {
-        if let Some(status) = child.try_wait()? {
-            return Ok(Some(status));
+        let ended = match watch {
+            Some(watch) => watch.collect(child)?,
+            None => child.try_wait()?,
+        };
+        if ended.is_some() {
+            return Ok(ended);
         }
-        let now = Instant::now();
-        if now >= deadline {
+        let left = deadline.map_or(Duration::MAX, |deadline| {
+            deadline.saturating_duration_since(Instant::now())
+        });
+        if left.is_zero() {
             return Ok(None);
         }
-        thread::sleep(pause.min(deadline - now));
+        thread::sleep(pause.min(left));
         pause = (pause * 2).min(Duration::from_millis(50));
-    }
-}
-
-/// How long the pipes may stay open behind a git that has ended: a helper may have left a daemon that holds them.
-const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A pipe that a thread reads from the start.
-struct Drained {
-    kept: Arc<Mutex<Kept>>,
-    ended: Receiver<io::Result<()>>,
-}
-
-fn drain(mut pipe: impl Read + Send + 'static, kept: Kept) -> Drained {
-    let kept = Arc::new(Mutex::new(kept));
-    let shared = Arc::clone(&kept);
-    let (send, ended) = mpsc::channel();
-    thread::spawn(move || {
-        let mut buf = vec![0; 16 * 1024];
-        let result = loop {
-            match pipe.read(&mut buf) {
-                Ok(0) => break Ok(()),
-                Ok(length) => shared.lock().expect("no reader panics").push(&buf[..length]),
-                Err(err) if err.kind() == io::ErrorKind::Interrupted => {}
-                Err(err) => break Err(err),
-            }
-        };
-        // Nobody listens any more when git timed out.
-        let _ = send.send(result);
-    });
-    Drained { kept, ended }
-}
-
-impl Drained {
-    /// All that was read, once the other side has closed the pipe or has had time to.
-    fn finish(self, deadline: Instant) -> io::Result<Kept> {
-        if let Ok(result) = self
-            .ended
-            .recv_timeout(deadline.saturating_duration_since(Instant::now()))
-        {
-            result?;
-        }
-        let mut kept = self.kept.lock().expect("no reader panics");
-        Ok(std::mem::replace(&mut *kept, Kept::all()))
-    }
-}
-
-/// Bytes of which, past a bound, only the beginning and the end are kept.
-struct Kept {
-    head: Vec<u8>,
-    tail: VecDeque<u8>,
-    dropped: u64,
-    bound: usize,
-}
-
-impl Kept {
-    fn all() -> Self {
-        Self::bounded(usize::MAX)
-    }
-
-    fn ends() -> Self {
-        Self::bounded(64 * 1024)
-    }
-
-    fn bounded(bound: usize) -> Self {
-        Self {
-            head: Vec::new(),
-            tail: VecDeque::new(),
-            dropped: 0,
-            bound,
-        }
-    }
-
-    fn push(&mut self, bytes: &[u8]) {
-        let fits = bytes.len().min(self.bound - self.head.len());
-        self.head.extend_from_slice(&bytes[..fits]);
-        self.tail.extend(&bytes[fits..]);
-        let excess = self.tail.len().saturating_sub(self.bound);
-        self.tail.drain(..excess);
-        self.dropped += excess as u64;
-    }
-
-    fn into_bytes(self) -> Vec<u8> {
-        let mut bytes = self.head;
-        if self.dropped > 0 {
-            bytes.extend_from_slice(format!("\n[{} bytes left out]\n", self.dropped).as_bytes());
-        }
-        bytes.extend(self.tail);
-        bytes
-    }
-}
-
-/// Takes secrets out of a text: the token that was given, words that look like one, the user and password of an address,
-/// and `Authorization` headers.
-pub(crate) fn redact(text: &str, secret: Option<&Token>) -> String {
-    let text = match secret {
-        Some(token) => text.replace(token.reveal(), "***"),
-        None => text.to_owned(),
-    };
-    let mut out = String::with_capacity(text.len());
-    for line in text.split_inclusive('\n') {
-        let lower = line.to_ascii_lowercase();
-        if let Some(at) = lower.find("authorization:").or_else(|| lower.find("authorization=")) {
-            out.push_str(&line[..at + "authorization:".len()]);
-            out.push_str(" ***");
-            out.push_str(&line[line.trim_end_matches(['\r', '\n']).len()..]);
-        } else {
-            redact_words(line, &mut out);
-        }
-    }
-    out
-}
-
-fn redact_words(line: &str, out: &mut String) {
-    let mut rest = line;
-    while !rest.is_empty() {
-        let word_end = |text: &str| {
-            text.find(|c: char| !(c.is_ascii_alphanumeric() || c == '_' || c == '-'))
-                .unwrap_or(text.len())
-        };
-        let token = ["hf_", "api_org_"].iter().find(|start| rest.starts_with(**start));
-        if let Some(start) = token
-            && word_end(rest) >= start.len() + 8
-        {
-            out.push_str("***");
-            rest = &rest[word_end(rest)..];
-            continue;
-        }
-        if let Some(behind) = rest.strip_prefix("://") {
-            out.push_str("://");
-            let authority = behind
-                .find(|c: char| c.is_whitespace() || matches!(c, '/' | '\'' | '"'))
-                .unwrap_or(behind.len());
-            rest = match behind[..authority].rfind('@') {
-                Some(at) => &behind[at + 1..],
-                None => behind,
-            };
-            continue;
-        }
-        let first = rest.chars().next().expect("the text is not empty");
-        out.push(first);
-        rest = &rest[first.len_utf8()..];
     }
 }
 
@@ -472,32 +388,9 @@ fn redact_words(line: &str, out: &mut String) {
 mod tests {
     use super::*;
 
-    fn process() -> Env {
-        Env::process()
-    }
-
-    #[test]
-    fn secrets_leave_no_trace() {
-        let token = Token::new("hf_planted0123456789").unwrap();
-        let text = "fatal: https://user:hf_planted0123456789@hub.example/ada/demo gone\n\
-                    git config lfs.http://ada:s3cr%40t@hub.example/x.locksverify false\n\
-                    > Authorization: Basic aGZfdXNlcjpoZl9wbGFudGVkMDEyMzQ1Njc4OQ==\r\n\
-                    another hf_abcdefghijkl and api_org_abcdefghijkl, but hf_user stays\n\
-                    plainly hf_planted0123456789";
-        let shown = redact(text, Some(&token));
-        assert_eq!(
-            shown,
-            "fatal: https://hub.example/ada/demo gone\n\
-             git config lfs.http://hub.example/x.locksverify false\n\
-             > Authorization: ***\r\n\
-             another *** and ***, but hf_user stays\n\
-             plainly ***"
-        );
-    }
-
     #[test]
     fn git_variables_of_the_caller_do_not_pass() {
-        let env = process()
+        let env = Env::process()
             .iter()
             .map(|(name, value)| (name.to_owned(), value.to_owned()))
             .chain(
@@ -590,6 +483,24 @@ mod tests {
         let pid: i32 = fs_err::read_to_string(&marker).unwrap().trim().parse().unwrap();
         let pid = rustix::process::Pid::from_raw(pid).unwrap();
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn another_program_of_the_name_hub_is_not_ours() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = fake(dir.path(), "");
+        let git = Git::locate(&env).unwrap();
+        assert_eq!(git.transfer_program(&env), None);
+        let hub = dir.path().join("hub");
+        for (script, expected) in [
+            ("[ \"$1\" = lfs-multipart-upload ]", Some(hub.clone())),
+            ("echo no such command >&2; exit 1", None),
+        ] {
+            fs_err::copy(dir.path().join("git"), &hub).unwrap();
+            fs_err::write(&hub, format!("#!/bin/sh\n{script}\n")).unwrap();
+            assert_eq!(git.transfer_program(&env), expected, "{script}");
+        }
     }
 
     #[cfg(unix)]

@@ -18,7 +18,10 @@
 //! method says which call of `hub_http::HfApi` or `hub_cache::HubCache` to use instead, for those need neither program,
 //! keep no second copy of every file, and make a commit that is whole or not there.
 //!
-//! Also here is [`GitCredentials`], which keeps a token in git's own store for people who run git by hand.
+//! Also here, for people who run git by hand: [`GitCredentials`] keeps a token in git's own store, and
+//! [`run_transfer_agent`] answers git-lfs when it sends files above 5 GB.
+//!
+//! What each method becomes over HTTP stands side by side in `docs/from-repository-to-hfapi.md`.
 //!
 //! Invariants:
 //!
@@ -27,16 +30,26 @@
 //! - Nothing outside the working copy is written, and the process's folder and environment stay as they are.
 //! - A repository's own hooks, filters and helpers do not run.
 
-mod attributes;
-mod credential;
-mod error;
-mod git;
-mod local_config;
-mod pointer;
-mod remote;
 mod repository;
 
+mod attributes;
+mod background;
+mod credential;
+mod git;
+mod local_config;
+mod pipe;
+mod pointer;
+mod redact;
+mod remote;
+mod transfer_agent;
+
+mod error;
+
+pub use background::{CommandInProgress, LfsProgress, Status};
 pub use credential::{GitCredentials, USERNAME};
 pub use error::{Error, Result};
 pub use pointer::Pointer;
-pub use repository::{LfsTracking, Repository, RepositoryOptions};
+pub use repository::{CommitOptions, Committed, LfsTracking, PushOptions, Repository, RepositoryOptions};
+#[expect(deprecated, reason = "the whole crate is")]
+pub use repository::{is_binary_file, is_git_repo, is_local_clone};
+pub use transfer_agent::{enable_large_files, run_transfer_agent};

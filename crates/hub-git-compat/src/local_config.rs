@@ -27,6 +27,7 @@ const UNSAFE: &[(&str, &str)] = &[
     ("diff.", "textconv"),
     ("merge.", "driver"),
     ("lfs.extension.", ""),
+    ("lfs.customtransfer.", ""),
     ("lfs.", "storage"),
     ("url.", "insteadof"),
     ("url.", "pushinsteadof"),
@@ -59,14 +60,14 @@ impl LocalConfig {
             .iter()
             .map(|(key, _)| key)
             // Overridden at each run.
-            .filter(|key| !key.starts_with("filter.lfs."))
+            .filter(|key| !key.starts_with("filter.lfs.") && !key.starts_with("lfs.customtransfer.multipart."))
             .filter(|key| {
                 let lower = key.to_ascii_lowercase();
                 UNSAFE.iter().any(|(begin, end)| {
                     lower.starts_with(begin) && (end.is_empty() || lower.rsplit('.').next() == Some(end))
                 })
             })
-            .map(|key| crate::git::redact(key, None))
+            .map(|key| crate::redact::redact(key, None))
             .collect();
         keys.sort();
         keys.dedup();
@@ -125,12 +126,14 @@ mod tests {
     fn what_runs_programs_is_found() {
         let text = "core.bare\nfalse\0filter.lfs.clean\ngit-lfs clean\0filter.evil.clean\nsh -c x\0\
                     credential.helper\nstore\0lfs.customtransfer.multipart.path\nhf\0\
-                    url.https://evil.example/.insteadOf\nhttps://\0http.sslVerify\nfalse\0lfs.extension.x.clean\nsh\0";
+                    url.https://evil.example/.insteadOf\nhttps://\0http.sslVerify\nfalse\0lfs.extension.x.clean\nsh\0\
+                    lfs.customtransfer.basic.path\nsh\0";
         assert_eq!(
             LocalConfig::parse(text.as_bytes()).unsafe_keys(),
             [
                 "filter.evil.clean",
                 "http.sslVerify",
+                "lfs.customtransfer.basic.path",
                 "lfs.extension.x.clean",
                 "url.https://evil.example/.insteadOf"
             ]

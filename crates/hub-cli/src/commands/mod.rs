@@ -5,6 +5,8 @@ mod cache;
 mod completion;
 mod download;
 mod env;
+mod lfs_enable_largefiles;
+mod lfs_multipart_upload;
 mod repos;
 mod serve;
 mod upload;
@@ -62,4 +64,8 @@ commands! {
     Serve => serve::Args,
     #[command(visible_alias = "completions")]
     Completion => completion::Args,
+    #[command(hide = true)]
+    LfsEnableLargefiles => lfs_enable_largefiles::Args,
+    #[command(hide = true)]
+    LfsMultipartUpload => lfs_multipart_upload::Args,
 }
