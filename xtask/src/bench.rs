@@ -57,6 +57,23 @@ pub(crate) fn run(sh: &Shell, size: u64) -> Result<()> {
     Ok(())
 }
 
+/// Size of the large file that the git way and the HTTP way are measured with, in MiB.
+pub(crate) const REPOSITORY_SIZE: u64 = 256;
+
+/// The same job through `Repository` and through `HfApi`, in a network of its own, so that its bytes can be counted.
+pub(crate) fn repository(sh: &Shell, size: u64) -> Result<()> {
+    cmd!(
+        sh,
+        "cargo build --locked --release --package hub-tests --bin repository"
+    )
+    .run()?;
+    let program = setup::target_dir(sh)?.join("release").join("repository");
+    let size = size.to_string();
+    let script = "ip link set lo up && exec \"$0\" \"$1\"";
+    cmd!(sh, "unshare --net --map-root-user sh -c {script} {program} {size}").run()?;
+    Ok(())
+}
+
 type Transfer = fn(&Bench, &Server, &str, &Path, usize) -> Result<Measured>;
 
 /// Where it all happens, and GNU time to measure memory with.

@@ -24,6 +24,8 @@ Usage: cargo xtask COMMAND
 Commands:
   test [STEP]...    Run every check and test, or only these steps; installs what they need
   bench [MIB]       Measure the release binary against the official client, with a file of 2048 MiB or this size
+  bench repository [MIB]
+                    Measure the git way against the HTTP way: time, bytes and disk, with a file of 256 MiB or this size
   coverage [write]  Check that every operation of the official client is there, or write the table of them
   help              Print this
 
@@ -51,6 +53,10 @@ fn run() -> Result<()> {
             Ok(())
         }
         ["bench"] => bench::run(&sh, bench::SIZE),
+        ["bench", "repository"] => bench::repository(&sh, bench::REPOSITORY_SIZE),
+        ["bench", "repository", size] => {
+            bench::repository(&sh, size.parse().context("the size must be a whole number of MiB")?)
+        }
         ["bench", size] => bench::run(&sh, size.parse().context("the size must be a whole number of MiB")?),
         ["coverage"] => coverage::run(&sh, false),
         ["coverage", "write"] => coverage::run(&sh, true),
