@@ -10,17 +10,17 @@ use hub_tests::{ADA, ADA_READS, BOB, Cmd, Python, TestEnv, TestHub, noise};
 use hub_types::{Sha256, Token};
 
 /// The large file of the seeded model.
-const WEIGHTS: &str = "model.safetensors";
+pub(crate) const WEIGHTS: &str = "model.safetensors";
 
 /// The weights of a model that the official client has uploaded.
-fn model(env: &TestEnv, id: &str, options: &[&str]) -> Vec<u8> {
+pub(crate) fn model(env: &TestEnv, id: &str, options: &[&str]) -> Vec<u8> {
     let files = env.seed_model(id, options);
     let (_, weights) = files.into_iter().find(|(name, _)| *name == WEIGHTS).unwrap();
     weights
 }
 
 /// Git with the LFS filters, and with a token where one is given.
-fn git(env: &TestEnv, hub: &TestHub, token: Option<&str>, args: &[&str]) -> Cmd {
+pub(crate) fn git(env: &TestEnv, hub: &TestHub, token: Option<&str>, args: &[&str]) -> Cmd {
     let git = env
         .git(args)
         .env("GIT_CONFIG_COUNT", "4")
@@ -40,7 +40,7 @@ fn git(env: &TestEnv, hub: &TestHub, token: Option<&str>, args: &[&str]) -> Cmd 
     }
 }
 
-fn read(path: impl AsRef<Path>) -> Vec<u8> {
+pub(crate) fn read(path: impl AsRef<Path>) -> Vec<u8> {
     fs_err::read(path.as_ref()).unwrap()
 }
 
@@ -117,7 +117,7 @@ fn git_sees_what_it_may_see() {
     assert!(output.stderr.contains("403"), "{output}");
 }
 
-fn options(env: &TestEnv, hub: &TestHub, token: &str) -> RepositoryOptions {
+pub(crate) fn options(env: &TestEnv, hub: &TestHub, token: &str) -> RepositoryOptions {
     RepositoryOptions::new(&env.env(), hub.url())
         .unwrap()
         .token(Token::new(token).unwrap())
@@ -127,7 +127,7 @@ fn options(env: &TestEnv, hub: &TestHub, token: &str) -> RepositoryOptions {
 }
 
 /// Every file below a folder.
-fn walk(dir: &Path) -> Vec<PathBuf> {
+pub(crate) fn walk(dir: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in fs_err::read_dir(dir).unwrap() {
         let entry = entry.unwrap();
@@ -142,7 +142,7 @@ fn walk(dir: &Path) -> Vec<PathBuf> {
 
 /// Looks for a token in every file of a clone and of the home folder.
 #[track_caller]
-fn assert_no_token(env: &TestEnv, dir: &Path) {
+pub(crate) fn assert_no_token(env: &TestEnv, dir: &Path) {
     for file in [walk(dir), walk(&env.home())].concat() {
         let bytes = read(&file);
         let found = bytes.windows(ADA.len()).any(|window| window == ADA.as_bytes());
