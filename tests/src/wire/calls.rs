@@ -150,6 +150,7 @@ fn table() -> Vec<Call> {
         access: GrantAccess, CancelAccessRequest, AcceptAccessRequest, RejectAccessRequest;
         account: Whoami, AuthCheck;
         buckets: CreateBucket, GetBucketInfo, DeleteBucket, MoveBucket, UpdateBucketSettings, GetBucketPathsInfo, BatchBucketFiles, GetBucketFileMetadata, CopyFiles, DownloadBucketFiles, SyncBucket;
+        cards: LoadCard, ValidateCard, PushCard, MetadataUpdate;
         collections: GetCollection, CreateCollection, UpdateCollectionMetadata, UpdateCollectionResourceGroup, DeleteCollection, AddCollectionItem, DeleteCollectionItem, UpdateCollectionItem;
         commits: ListRepoRefs, CreateBranch, DeleteBranch, CreateTag, DeleteTag, SuperSquashHistory, PermanentlyDeleteLfsFiles;
         datasets: ListDatasetParquetFiles, GetDatasetLeaderboard;
