@@ -2,7 +2,8 @@
 //!
 //! The Hub replays a log from its beginning at every connection, so what was given already is skipped: by counting
 //! events, or, where the first connection asked for a tail only, by looking for the last event that was given. The
-//! rules are those of the Python client's `hf_api._stream_sse_events`.
+//! rules are those of the Python client's `hf_api._stream_sse_events`, with two more for jobs: a stream that breaks asks
+//! whether the job has ended before it is opened anew, and that question is itself repeated when it fails.
 
 use std::time::Duration;
 
@@ -34,7 +35,8 @@ pub(crate) struct LogLine {
 }
 
 const MAX_RETRIES: u32 = 5;
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// The longest wait before another connection, in first waits of the client's retries (1 second by default).
+const LONGEST_PAUSE: u32 = 10;
 /// The longest line that is kept: what is longer is no event of the Hub's.
 const LONGEST_LINE: usize = 16 * 1024 * 1024;
 
@@ -157,15 +159,13 @@ impl Events {
                                 return Ok(None);
                             }
                         }
-                        Follow::WhileJobRuns(job) => {
-                            let job = job.clone();
-                            if self.job_has_ended(&job).await? {
+                        Follow::WhileJobRuns(_) => {
+                            if self.job_has_ended().await? {
                                 return Ok(None);
                             }
                             // The stage lags behind the last line by more than a second.
-                            self.pause = (self.pause * 2).clamp(Duration::from_secs(2), LONGEST_PAUSE);
-                            tokio::time::sleep(self.pause).await;
-                            if self.job_has_ended(&job).await? {
+                            self.sleep(2).await;
+                            if self.job_has_ended().await? {
                                 return Ok(None);
                             }
                         }
@@ -180,6 +180,10 @@ impl Events {
                     if !self.wait_for_retry().await {
                         return Err(err);
                     }
+                    // What broke may have been the job's end.
+                    if self.job_has_ended().await? {
+                        return Ok(None);
+                    }
                 }
             }
         }
@@ -187,6 +191,10 @@ impl Events {
 
     /// Opens the stream; `false` when a status says that there is none any more.
     async fn connect(&mut self) -> Result<bool> {
+        if self.connections > 0 && self.last.is_none() {
+            // Without an event to look for, the whole log is new, and its events can be counted.
+            self.tail = None;
+        }
         loop {
             let mut request = Request::get(&self.path);
             if self.connections == 0 {
@@ -210,8 +218,19 @@ impl Events {
                     });
                     return Ok(true);
                 }
-                Err(err) if err.status().is_some_and(|status| self.ends_with.contains(&status)) => return Ok(false),
-                Err(err) if err.is_unreachable() && self.follow != Follow::No => {
+                Err(err) if err.status().is_some_and(|status| self.ends_with.contains(&status)) => {
+                    // A job that has not begun yet has no samples either.
+                    if self.follow == Follow::No || self.job_has_ended().await? {
+                        return Ok(false);
+                    }
+                    self.sleep(2).await;
+                    if self.job_has_ended().await? {
+                        return Ok(false);
+                    }
+                }
+                Err(err @ (Error::Connect { .. } | Error::Timeout { .. } | Error::Transport { .. }))
+                    if self.follow != Follow::No =>
+                {
                     if !self.wait_for_retry().await {
                         return Err(err);
                     }
@@ -227,13 +246,24 @@ impl Events {
         if self.tries > MAX_RETRIES {
             return false;
         }
-        self.pause = (self.pause * 2).clamp(Duration::from_secs(1), LONGEST_PAUSE);
-        tokio::time::sleep(self.pause).await;
+        self.sleep(1).await;
         true
     }
 
-    async fn job_has_ended(&self, path: &str) -> Result<bool> {
-        let job: JobInfo = self.api.send(Request::get(path)).await?.json().await?;
+    /// Sleeps twice as long as before, and at least so many of the client's first waits.
+    async fn sleep(&mut self, at_least: u32) {
+        let unit = self.api.shared.config.retry.first_wait;
+        self.pause = (self.pause * 2).clamp(unit * at_least, unit * LONGEST_PAUSE);
+        tokio::time::sleep(self.pause).await;
+    }
+
+    /// Whether this is a job's stream and the job has ended.
+    async fn job_has_ended(&self) -> Result<bool> {
+        let Follow::WhileJobRuns(path) = &self.follow else {
+            return Ok(false);
+        };
+        let (reply, body) = self.api.send_whole(Request::get(path).retried()).await?;
+        let job: JobInfo = crate::request::parse_json(reply.url(), &body)?;
         Ok(job.status.is_some_and(|status| status.stage.is_terminal()))
     }
 
@@ -243,21 +273,25 @@ impl Events {
             return Ok(Step::Over { clean: true });
         };
         let chunk = match tokio::time::timeout(self.read_timeout, connection.reply.chunk()).await {
+            // The client's own bound is as long as the one here.
+            Ok(Err(Error::Timeout { .. })) | Err(_) => return Ok(Step::Over { clean: false }),
             Ok(chunk) => chunk?,
-            // The buffer is drained, or, when following, nothing came for long.
-            Err(_) => return Ok(Step::Over { clean: false }),
         };
-        let Some(chunk) = chunk else {
-            return Ok(Step::Over { clean: true });
+        let lines: Vec<u8> = match chunk {
+            Some(chunk) => {
+                connection.buffer.extend_from_slice(&chunk);
+                if connection.buffer.len() > LONGEST_LINE {
+                    return Err(Error::malformed(&self.path, "an event without an end"));
+                }
+                let Some(end) = connection.buffer.iter().rposition(|byte| *byte == b'\n') else {
+                    return Ok(Step::Events(Vec::new()));
+                };
+                connection.buffer.drain(..=end).collect()
+            }
+            // A last line may lack its end, if the server has closed and not just gone.
+            None if connection.buffer.is_empty() => return Ok(Step::Over { clean: true }),
+            None => std::mem::take(&mut connection.buffer),
         };
-        connection.buffer.extend_from_slice(&chunk);
-        if connection.buffer.len() > LONGEST_LINE {
-            return Err(Error::malformed(&self.path, "an event without an end"));
-        }
-        let Some(end) = connection.buffer.iter().rposition(|byte| *byte == b'\n') else {
-            return Ok(Step::Events(Vec::new()));
-        };
-        let lines: Vec<u8> = connection.buffer.drain(..=end).collect();
         let mut events = Vec::new();
         for event in lines.split(|byte| *byte == b'\n').filter_map(event) {
             let index = connection.index;
@@ -272,8 +306,11 @@ impl Events {
             }
             if connection.searching {
                 let last = self.last.as_ref();
+                // Once the place is found, events are counted from there: further connections replay the same log.
                 if last == Some(&event) {
                     connection.searching = false;
+                    self.tail = None;
+                    self.given = index + 1;
                     continue;
                 }
                 if moment(&event)
@@ -283,6 +320,8 @@ impl Events {
                     continue;
                 }
                 connection.searching = false;
+                self.tail = None;
+                self.given = index;
             } else if self.replays && self.tail.is_none() && index < self.given {
                 continue;
             }
@@ -308,3 +347,6 @@ fn moment(event: &Value) -> Option<jiff::Timestamp> {
         .ok()
         .map(|moment| moment.0)
 }
+
+#[cfg(test)]
+mod tests;
