@@ -1,8 +1,9 @@
 //! What the headers of safetensors files say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// A tensor of a file.
@@ -45,17 +46,25 @@ impl SafetensorsFileMetadata {
     /// A sentence that says what is wrong with it.
     pub fn parse(header: &[u8]) -> Result<Self, String> {
         let text = String::from_utf8_lossy(header).replace('\u{fffd}', "");
-        let object: BTreeMap<String, Value> =
+        let Members(members) =
             serde_json::from_str(&text).map_err(|err| format!("the header is no JSON object: {err}"))?;
         let mut metadata = BTreeMap::new();
         let mut tensors = BTreeMap::new();
-        for (name, value) in object {
+        let mut names = BTreeSet::new();
+        for (name, value) in members {
+            // Readers differ in which of the two they take.
+            if !names.insert(name.clone()) {
+                return Err(format!("the header has '{name}' twice"));
+            }
             if name == "__metadata__" {
                 metadata =
                     serde_json::from_value(value).map_err(|err| format!("'__metadata__' is no map of text: {err}"))?;
             } else {
-                let tensor =
+                let tensor: TensorInfo =
                     serde_json::from_value(value).map_err(|err| format!("tensor '{name}' is incomplete: {err}"))?;
+                if tensor.data_offsets.0 > tensor.data_offsets.1 {
+                    return Err(format!("tensor '{name}' ends before its start"));
+                }
                 tensors.insert(name, tensor);
             }
         }
@@ -65,6 +74,31 @@ impl SafetensorsFileMetadata {
             tensors,
             parameter_count,
         })
+    }
+}
+
+/// An object's members in order, one that is there twice included.
+struct Members(Vec<(String, Value)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Members, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Visitor)
     }
 }
 
@@ -129,6 +163,10 @@ mod tests {
                 .unwrap_err()
                 .contains("'w'")
         );
+        let twice = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]},"w":{"dtype":"I8","shape":[4],"data_offsets":[0,4]}}"#;
+        assert!(SafetensorsFileMetadata::parse(twice).unwrap_err().contains("'w' twice"));
+        let backwards = br#"{"w":{"dtype":"F32","shape":[1],"data_offsets":[4,0]}}"#;
+        assert!(SafetensorsFileMetadata::parse(backwards).unwrap_err().contains("'w'"));
         let huge = TensorInfo {
             dtype: "F8".into(),
             shape: vec![u64::MAX, 2],

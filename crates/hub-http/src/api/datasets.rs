@@ -18,6 +18,23 @@ operation! {
     ///
     /// Endpoint: `GET https://datasets-server.huggingface.co/parquet`
     ///
+    /// The files stand in the dataset's own repository, at the revision `refs/convert/parquet`: one that is read in
+    /// place tells its schema without being downloaded.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for entry in api.list_dataset_parquet_files("ada/notes").await? {
+    ///     let Some((_, path)) = entry.url.split_once("/refs%2Fconvert%2Fparquet/") else { continue };
+    ///     let file = api.open_file("datasets/ada/notes", path).revision("refs/convert/parquet").await?;
+    ///     // The last eight bytes are the footer's length and a magic number.
+    ///     let end = file.read_at(file.size().saturating_sub(8), 8).await?;
+    ///     if let [a, b, c, d, b'P', b'A', b'R', b'1'] = end[..] {
+    ///         println!("{path}: a footer of {} bytes", u32::from_le_bytes([a, b, c, d]));
+    ///     }
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] when the client's endpoint is not the public Hub and no viewer of its own is set; see
