@@ -12,21 +12,22 @@ use std::time::{Duration, Instant};
 
 use hub_types::env::Env;
 use hub_types::{Token, ValidationError};
+use zeroize::Zeroizing;
 
 use crate::error::{Error, Result};
 
 /// One stored token and what is known of it.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct StoredToken {
-    /// In the file's order; names are lower case.
-    fields: Vec<(String, String)>,
+    /// In the file's order; names are lower case. Values are secrets, so their memory is cleared.
+    fields: Vec<(String, Zeroizing<String>)>,
 }
 
 impl StoredToken {
     /// A token that does not expire.
     pub fn new(token: &Token) -> Self {
         Self {
-            fields: vec![("hf_token".to_owned(), token.reveal().to_owned())],
+            fields: vec![("hf_token".to_owned(), token.reveal().to_owned().into())],
         }
     }
 
@@ -34,10 +35,10 @@ impl StoredToken {
     pub fn with_refresh(mut self, refresh_token: Option<&Token>, expires_at: Option<i64>) -> Self {
         if let Some(refresh) = refresh_token {
             self.fields
-                .push(("refresh_token".to_owned(), refresh.reveal().to_owned()));
+                .push(("refresh_token".to_owned(), refresh.reveal().to_owned().into()));
         }
         if let Some(moment) = expires_at {
-            self.fields.push(("expires_at".to_owned(), moment.to_string()));
+            self.fields.push(("expires_at".to_owned(), moment.to_string().into()));
         }
         self
     }
@@ -90,8 +91,8 @@ impl StoredTokens {
     pub fn load(path: impl Into<PathBuf>) -> Result<Self> {
         let path = path.into();
         let bytes = match fs_err::read(&path) {
-            Ok(bytes) => bytes,
-            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Ok(bytes) => Zeroizing::new(bytes),
+            Err(err) if err.kind() == std::io::ErrorKind::NotFound => Zeroizing::default(),
             Err(err) => return Err(err.into()),
         };
         let parsed = std::str::from_utf8(&bytes).ok().and_then(parse);
@@ -159,12 +160,25 @@ impl StoredTokens {
             kept.push(".unreadable");
             fs_err::rename(&self.path, PathBuf::from(kept))?;
         }
-        let mut text = String::new();
+        let fields = self.tokens.values().flat_map(|token| &token.fields);
+        let names: usize = self.tokens.keys().map(|name| name.len() + 4).sum();
+        // Enough for all, so that it is not moved and no copy is left behind.
+        let room = names
+            + fields
+                .map(|(key, value)| key.len() + value.len() * 2 + 4)
+                .sum::<usize>();
+        let mut text = Zeroizing::new(String::with_capacity(room));
         for (name, token) in &self.tokens {
             text.push_str(&format!("[{name}]\n"));
             for (key, value) in &token.fields {
-                // A further line of a value is indented, or it would be a line of its own.
-                text.push_str(&format!("{key} = {}\n", value.replace('\n', "\n\t")));
+                text.push_str(key);
+                text.push_str(" = ");
+                for (number, line) in value.split('\n').enumerate() {
+                    // A further line of a value is indented, or it would be a line of its own.
+                    text.push_str(if number > 0 { "\n\t" } else { "" });
+                    text.push_str(line);
+                }
+                text.push('\n');
             }
             text.push('\n');
         }
@@ -175,7 +189,7 @@ impl StoredTokens {
 /// Reads INI text as `configparser` does with its defaults; `None` where it would raise.
 fn parse(text: &str) -> Option<BTreeMap<String, StoredToken>> {
     let mut sections: BTreeMap<String, StoredToken> = BTreeMap::new();
-    let mut defaults: Vec<(String, String)> = Vec::new();
+    let mut defaults: Vec<(String, Zeroizing<String>)> = Vec::new();
     let mut current: Option<String> = None;
     let mut in_value = false;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
@@ -212,7 +226,7 @@ fn parse(text: &str) -> Option<BTreeMap<String, StoredToken>> {
         if key.is_empty() || fields.iter().any(|(known, _)| *known == key) {
             return None;
         }
-        fields.push((key, value.trim().to_owned()));
+        fields.push((key, value.trim().to_owned().into()));
         in_value = true;
     }
     for section in sections.values_mut() {
@@ -309,7 +323,7 @@ impl TokenStore {
     /// [`Error::Io`] when the file is there and cannot be read, [`Error::Invalid`]
     /// when what it holds is no token.
     pub fn active(&self) -> Result<Option<Token>> {
-        match fs_err::read_to_string(&self.token_path) {
+        match fs_err::read_to_string(&self.token_path).map(Zeroizing::new) {
             Ok(text) if text.trim().is_empty() => Ok(None),
             Ok(text) => Ok(Some(Token::new(&text)?)),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => Ok(None),
