@@ -11,7 +11,7 @@ use crate::Result;
 use crate::credential::parse_endpoint;
 use crate::remote::Identity;
 
-/// How a [`Repository`] is reached and used.
+/// How a [`Repository`](crate::Repository) is reached and used.
 #[derive(Debug, Clone)]
 pub struct RepositoryOptions {
     pub(super) endpoint: Url,
@@ -32,7 +32,7 @@ impl RepositoryOptions {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidArgument`] when the endpoint is no `https` address (or `http` on the loopback), or holds a user or
+    /// [`Error::InvalidArgument`](crate::Error::InvalidArgument) when the endpoint is no `https` address (or `http` on the loopback), or holds a user or
     /// password.
     pub fn new(env: &Env, endpoint: &str) -> Result<Self> {
         let endpoint = parse_endpoint(endpoint)?;
