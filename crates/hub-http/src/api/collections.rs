@@ -99,13 +99,15 @@ operation! {
 
 impl CreateCollectionArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
+        let title = checked_title(self.title)?;
+        let description = checked_description(self.description)?;
         let namespace = super::namespace_or_own(&api, self.namespace).await?;
         let mut body = json!({
-            "title": self.title,
+            "title": title,
             "namespace": namespace,
             "private": self.private.unwrap_or(false),
         });
-        super::put(&mut body, "description", self.description);
+        super::put(&mut body, "description", description);
         super::put(&mut body, "resourceGroupId", self.resource_group_id);
         match api.send(Request::post("/api/collections").json(&body)).await {
             Ok(reply) => read(reply).await,
@@ -156,11 +158,11 @@ operation! {
 impl UpdateCollectionMetadataArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
         let mut body = json!({});
-        super::put(&mut body, "position", self.position);
+        super::put(&mut body, "position", checked_position(self.position)?);
         super::put(&mut body, "private", self.private);
         super::put(&mut body, "theme", self.theme);
-        super::put(&mut body, "title", self.title);
-        super::put(&mut body, "description", self.description);
+        super::put(&mut body, "title", self.title.map(checked_title).transpose()?);
+        super::put(&mut body, "description", checked_description(self.description)?);
         read(
             api.send(Request::new(http::Method::PATCH, path(&self.collection_slug)?).json(&body))
                 .await?,
@@ -295,7 +297,7 @@ impl UpdateCollectionItemArgs {
     async fn run(self, api: HfApi) -> Result<()> {
         let path = item_path(&self.collection_slug, &self.item_object_id)?;
         let mut body = json!({});
-        super::put(&mut body, "position", self.position);
+        super::put(&mut body, "position", checked_position(self.position)?);
         super::put(&mut body, "note", checked_note(self.note)?);
         api.send(Request::new(http::Method::PATCH, path).json(&body))
             .await
@@ -358,6 +360,31 @@ fn checked_note(note: Option<String>) -> Result<Option<String>> {
             Err(ValidationError::new("note", note, "must have 500 characters at the most").into())
         }
         note => Ok(note),
+    }
+}
+
+fn checked_title(title: String) -> Result<String> {
+    if title.trim().is_empty() {
+        return Err(ValidationError::new("title", title, "must not be empty").into());
+    }
+    Ok(title)
+}
+
+fn checked_description(description: Option<String>) -> Result<Option<String>> {
+    match description {
+        Some(text) if text.chars().count() > 150 => {
+            Err(ValidationError::new("description", text, "must have 150 characters at the most").into())
+        }
+        description => Ok(description),
+    }
+}
+
+fn checked_position(position: Option<i64>) -> Result<Option<i64>> {
+    match position {
+        Some(position) if position < 0 => {
+            Err(ValidationError::new("position", position.to_string(), "must be 0 or more").into())
+        }
+        position => Ok(position),
     }
 }
 

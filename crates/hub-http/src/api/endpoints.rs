@@ -13,8 +13,31 @@ use crate::error::{Error, Result};
 use crate::operation;
 use crate::request::Request;
 
-/// A map of names to values, for an endpoint's or a job's environment.
-pub type Variables = BTreeMap<String, Value>;
+/// Names and values for an endpoint's or a job's environment; `Debug` shows the names alone, for a value may be a key.
+#[derive(Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
+pub struct Variables(pub BTreeMap<String, Value>);
+
+impl std::fmt::Debug for Variables {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+impl From<BTreeMap<String, Value>> for Variables {
+    fn from(variables: BTreeMap<String, Value>) -> Self {
+        Self(variables)
+    }
+}
+
+hub_types::argument!(Variables: from BTreeMap<String, Value>);
+
+impl<K: Into<String>, V: Into<Value>, const N: usize> hub_types::Argument<Variables> for [(K, V); N] {
+    fn into_argument(self) -> std::result::Result<Option<Variables>, hub_types::ValidationError> {
+        let pairs = self.into_iter().map(|(key, value)| (key.into(), value.into()));
+        Ok(Some(Variables(pairs.collect())))
+    }
+}
 
 operation! {
     impl HfApi, Error;
@@ -287,7 +310,7 @@ impl CreateInferenceEndpointArgs {
         super::put(&mut model, "task", self.task);
         super::put(&mut model, "command", self.container_command);
         super::put(&mut model, "args", self.container_args);
-        super::put(&mut model, "env", self.env.filter(|env| !env.is_empty()));
+        super::put(&mut model, "env", self.env.filter(|env| !env.0.is_empty()));
         super::put(
             &mut model,
             "secrets",

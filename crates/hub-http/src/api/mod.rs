@@ -36,6 +36,8 @@ pub mod users;
 pub mod webhooks;
 
 #[cfg(test)]
+mod argument_tests;
+#[cfg(test)]
 mod laziness_tests;
 #[cfg(test)]
 pub(crate) mod testing;

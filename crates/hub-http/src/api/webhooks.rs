@@ -216,6 +216,12 @@ impl<K: Into<String>, V: Into<Secret>, const N: usize> From<[(K, V); N]> for Sec
 
 hub_types::argument!(Secrets: from BTreeMap<String, String>);
 
+impl<K: Into<String>, V: Into<Secret>, const N: usize> hub_types::Argument<Secrets> for [(K, V); N] {
+    fn into_argument(self) -> std::result::Result<Option<Secrets>, ValidationError> {
+        Ok(Some(self.into()))
+    }
+}
+
 impl From<BTreeMap<String, String>> for Secrets {
     fn from(pairs: BTreeMap<String, String>) -> Self {
         Self(pairs.into_iter().map(|(name, value)| (name, value.into())).collect())
