@@ -30,7 +30,7 @@ operation! {
 impl ListPapersArgs {
     async fn run(self, api: HfApi) -> Result<Vec<PaperInfo>> {
         let request = Request::get("/api/papers/search")
-            .query_opt("q", self.query)
+            .query_opt("q", self.query.filter(|query| !query.is_empty()))
             .query_opt("limit", self.limit);
         let mut papers: Vec<PaperInfo> = api.send(request).await?.json().await?;
         truncate(&mut papers, self.limit);

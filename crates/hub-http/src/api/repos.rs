@@ -364,7 +364,7 @@ operation! {
     ///
     /// Here the Hub is asked alone; `hub-cache` has a form that falls back to what it has seen before.
     ///
-    /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/revision/{revision}`
+    /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}`, with `/revision/{revision}` where one is given.
     ///
     /// # Errors
     ///
@@ -375,7 +375,7 @@ operation! {
     ) -> ResolveRevision(ResolveRevisionArgs) => CommitHash {
         /// What it holds. By default what the id says, else a model.
         repo_type: RepoType,
-        /// The branch, tag or commit. By default `main`.
+        /// The branch, tag or commit. By default the head of the main branch.
         revision: Revision,
     }
 }
@@ -1330,13 +1330,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_revision_resolves_to_its_commit() {
-        let hub = Hub::with(
-            "GET",
-            "/api/models/a/b/revision/main",
-            200,
-            json!({"id": "a/b", "sha": COMMIT}),
-        )
-        .await;
+        let hub = Hub::with("GET", "/api/models/a/b", 200, json!({"id": "a/b", "sha": COMMIT})).await;
         let api = hub.api();
         assert_eq!(api.resolve_revision("a/b").await.unwrap().as_str(), COMMIT);
         let other = "a".repeat(40);
@@ -1347,11 +1341,14 @@ mod tests {
         assert_eq!(hub.asked().await.len(), 1);
         let hub = Hub::with(
             "GET",
-            "/api/models/a/b/revision/main",
+            "/api/models/a/b/revision/refs%2Fpr%2F1",
             200,
-            json!({"id": "a/b", "sha": "abc"}),
+            json!({"id": "a/b", "sha": COMMIT}),
         )
         .await;
+        let found = hub.api().resolve_revision("a/b").revision("refs/pr/1").await.unwrap();
+        assert_eq!(found.as_str(), COMMIT);
+        let hub = Hub::with("GET", "/api/models/a/b", 200, json!({"id": "a/b", "sha": "abc"})).await;
         let err = hub.api().resolve_revision("a/b").await.unwrap_err();
         assert!(matches!(err, Error::MalformedReply { .. }), "{err}");
     }

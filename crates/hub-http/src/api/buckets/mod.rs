@@ -40,7 +40,8 @@ operation! {
     ///
     /// [`Error::Conflict`] when it is there already, unless `exist_ok`; see [`Error`] for those any call can return.
     pub fn create_bucket(
-        /// Its id, `namespace/name`. A bare name, and the namespace `me`, are the token's account.
+        /// Its id, `namespace/name`, or `hf://buckets/namespace/name`. A bare name, and the namespace `me`, are the token's
+        /// account.
         bucket_id: String,
     ) -> CreateBucket(CreateBucketArgs) => BucketUrl {
         /// Makes it private. By default the owner's own setting decides.
@@ -58,9 +59,11 @@ operation! {
 
 impl CreateBucketArgs {
     async fn run(self, api: HfApi) -> Result<BucketUrl> {
-        let bucket: BucketId = match self.bucket_id.contains('/') {
-            true => self.bucket_id.parse()?,
-            false => format!("me/{}", self.bucket_id).parse()?,
+        // As the Python client does, the address of a bucket is taken too.
+        let id = self.bucket_id.strip_prefix("hf://buckets/").unwrap_or(&self.bucket_id);
+        let bucket: BucketId = match id.contains('/') {
+            true => id.parse()?,
+            false => format!("me/{id}").parse()?,
         };
         let visibility = match (self.private, self.visibility) {
             (Some(_), Some(visibility)) => {
