@@ -16,7 +16,14 @@ macro_rules! reply {
         $($crate::model::reply! { @fields [$(#[$meta])*] $name [] [] [] $($body)* })+
     };
 
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$(($wire:literal $($alias:literal)*))*]) => {
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] []) => {
+        $($meta)*
+        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        #[non_exhaustive]
+        pub struct $name { $($done)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$(($wire:literal $alias:literal))+]) => {
         $($meta)*
         #[derive(Debug, Clone, PartialEq, serde::Serialize)]
         #[serde(rename_all = "camelCase")]
@@ -28,11 +35,16 @@ macro_rules! reply {
             #[serde(rename_all = "camelCase")]
             struct Wire { $($done)* }
 
+            /// Not generic: it is compiled here and once.
+            fn read(mut members: serde_json::Map<String, serde_json::Value>) -> serde_json::Result<$name> {
+                $crate::model::give_one_name_each(&mut members, &[$(($wire, $alias)),+]);
+                let Wire { $($fields),* } = serde_json::from_value(members.into())?;
+                Ok($name { $($fields),* })
+            }
+
             impl<'de> serde::Deserialize<'de> for $name {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    let wire = $crate::model::with_one_name_each(deserializer, &[$(($wire, &[$($alias),*])),*])?;
-                    let Wire { $($fields),* } = wire;
-                    Ok(Self { $($fields),* })
+                    read(serde::Deserialize::deserialize(deserializer)?).map_err(serde::de::Error::custom)
                 }
             }
         };
@@ -49,27 +61,27 @@ macro_rules! reply {
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? : $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            $(#[$doc])* $(#[serde(rename = $wire)])?
             pub $field: $type,
-        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
     };
     (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? ?: $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            $(#[$doc])* $(#[serde(rename = $wire)])?
             #[serde(default, skip_serializing_if = "Option::is_none")]
             pub $field: Option<$type>,
-        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
     };
     (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
         $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? = $type:ty, $($rest:tt)*) => {
         $crate::model::reply! { @fields [$($meta)*] $name [
             $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire $(, alias = $alias)*)])?
+            $(#[$doc])* $(#[serde(rename = $wire)])?
             #[serde(default, deserialize_with = "crate::model::null_is_default")]
             pub $field: $type,
-        ] [$($fields)* $field] [$($names)* $(($wire $($alias)*))?] $($rest)* }
+        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
     };
 }
 
@@ -145,26 +157,15 @@ macro_rules! open_enum {
 
 pub(crate) use {open_enum, reply};
 
-/// Reads a reply whose fields may come under several names, also under more than one of them at a time: the first that
-/// has a value counts.
-pub(crate) fn with_one_name_each<'de, D, T>(deserializer: D, names: &[(&str, &[&str])]) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
-{
-    if names.iter().all(|(_, others)| others.is_empty()) {
-        return T::deserialize(deserializer);
-    }
-    let mut members = <serde_json::Map<String, serde_json::Value> as serde::Deserialize>::deserialize(deserializer)?;
-    for (name, others) in names {
-        for other in *others {
-            let Some(value) = members.remove(*other) else { continue };
-            if members.get(*name).is_none_or(serde_json::Value::is_null) {
-                members.insert((*name).to_owned(), value);
-            }
+/// Gives each member of a reply the one of its names that we read (the first of a pair), also where the Hub sends more
+/// than one of them at a time: the first that has a value counts.
+pub(crate) fn give_one_name_each(members: &mut serde_json::Map<String, serde_json::Value>, names: &[(&str, &str)]) {
+    for (name, other) in names {
+        let Some(value) = members.remove(*other) else { continue };
+        if members.get(*name).is_none_or(serde_json::Value::is_null) {
+            members.insert((*name).to_owned(), value);
         }
     }
-    serde_json::from_value(members.into()).map_err(serde::de::Error::custom)
 }
 
 /// Reads a field's value; null is the default.
