@@ -1,11 +1,13 @@
 //! What `.spawn()` returns: an operation that runs in the background.
 
 use std::future::{Future, IntoFuture};
-use std::pin::Pin;
+use std::marker::PhantomData;
 
 use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
+use crate::operation::BoxFuture;
+use crate::runtime::{Erased, spawn, unerase};
 
 /// An operation in the background.
 ///
@@ -14,14 +16,16 @@ use crate::error::{Error, Result};
 #[derive(Debug)]
 #[must_use = "a job runs on by itself, but its result is lost"]
 pub struct Job<T, E = Error> {
-    task: JoinHandle<Result<T, E>>,
+    task: JoinHandle<Erased>,
+    output: PhantomData<fn() -> Result<T, E>>,
 }
 
 impl<T: Send + 'static, E: From<Error> + Send + 'static> Job<T, E> {
     /// Starts `future` on this crate's own runtime, so that it runs whatever the caller does.
     pub fn start(future: impl Future<Output = Result<T, E>> + Send + 'static) -> Self {
         Self {
-            task: crate::runtime::own().spawn(future),
+            task: spawn(future),
+            output: PhantomData,
         }
     }
 
@@ -49,25 +53,32 @@ impl<T: Send + 'static, E: From<Error> + Send + 'static> Job<T, E> {
 
 impl<T: Send + 'static, E: From<Error> + Send + 'static> IntoFuture for Job<T, E> {
     type Output = Result<T, E>;
-    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+    type IntoFuture = BoxFuture<Self::Output>;
 
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(async move {
-            match self.task.await {
-                Ok(result) => result,
-                Err(ended) if ended.is_cancelled() => Err(Error::Aborted.into()),
-                Err(ended) => {
-                    let message = match ended.try_into_panic() {
-                        Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-                            (Some(text), _) => (*text).to_owned(),
-                            (_, Some(text)) => text.clone(),
-                            _ => "unknown panic".to_owned(),
-                        },
-                        Err(ended) => ended.to_string(),
-                    };
-                    Err(Error::Panicked { message }.into())
-                }
+            match ended(self.task).await {
+                Ok(output) => unerase(output),
+                Err(err) => Err(err.into()),
             }
         })
     }
+}
+
+/// What a task gave, or how it ended otherwise.
+async fn ended(task: JoinHandle<Erased>) -> Result<Erased> {
+    task.await.map_err(|ended| {
+        if ended.is_cancelled() {
+            return Error::Aborted;
+        }
+        let message = match ended.try_into_panic() {
+            Ok(panic) => match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+                (Some(text), _) => (*text).to_owned(),
+                (_, Some(text)) => text.clone(),
+                _ => "unknown panic".to_owned(),
+            },
+            Err(ended) => ended.to_string(),
+        };
+        Error::Panicked { message }
+    })
 }

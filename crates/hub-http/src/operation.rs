@@ -205,8 +205,11 @@ macro_rules! __operation {
             type Error = $error;
             const NAME: &'static str = stringify!($name);
 
-            fn from_json(ctx: &$ctx, args: ::serde_json::Value) -> ::std::result::Result<Self, ::serde_json::Error> {
-                ::std::result::Result::Ok(Self::from_args(ctx, ::serde_json::from_value(args)?))
+            fn from_data<'de, D>(ctx: &$ctx, args: D) -> ::std::result::Result<Self, D::Error>
+            where
+                D: ::serde::Deserializer<'de>,
+            {
+                ::std::result::Result::Ok(Self::from_args(ctx, ::serde::Deserialize::deserialize(args)?))
             }
         }
     };
@@ -229,10 +232,12 @@ pub trait Operation: IntoFuture<Output = Result<<Self as Operation>::Output, Sel
     /// Its name, the Python client's.
     const NAME: &'static str;
 
-    /// The operation from its arguments as JSON, by the Python client's names.
+    /// The operation from its arguments as data, by the Python client's names: a [`serde_json::Value`], say.
+    ///
+    /// Generic on purpose: what is not read from data is not compiled.
     ///
     /// # Errors
     ///
     /// When an argument is unknown, missing or of another type.
-    fn from_json(ctx: &Self::Context, args: serde_json::Value) -> Result<Self, serde_json::Error>;
+    fn from_data<'de, D: serde::Deserializer<'de>>(ctx: &Self::Context, args: D) -> Result<Self, D::Error>;
 }

@@ -370,25 +370,27 @@ impl Response {
 /// Reads a reply's JSON; what is no JSON is told with its beginning. That of what is nearly JSON is not: the values in
 /// it may be secrets.
 pub(crate) fn parse_json<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|err| {
-        let start: String = String::from_utf8_lossy(&body[..body.len().min(120)])
-            .chars()
-            .map(|c| if c.is_control() { ' ' } else { c })
-            .collect();
-        let start = start.trim();
-        let problem = if err.is_data() {
-            "JSON of another form than documented".to_owned()
-        } else if start.starts_with(['{', '[', '"']) {
-            format!("JSON that is broken or cut off, {} bytes", body.len())
-        } else {
-            format!("expected JSON, received {} bytes that begin with '{start}'", body.len())
-        };
-        Error::MalformedReply {
-            url: without_query(url),
-            problem,
-            source: Some(err.into()),
-        }
-    })
+    serde_json::from_slice(body).map_err(|err| not_as_expected(url, body, err))
+}
+
+fn not_as_expected(url: &str, body: &[u8], err: serde_json::Error) -> Error {
+    let start: String = String::from_utf8_lossy(&body[..body.len().min(120)])
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect();
+    let start = start.trim();
+    let problem = if err.is_data() {
+        "JSON of another form than documented".to_owned()
+    } else if start.starts_with(['{', '[', '"']) {
+        format!("JSON that is broken or cut off, {} bytes", body.len())
+    } else {
+        format!("expected JSON, received {} bytes that begin with '{start}'", body.len())
+    };
+    Error::MalformedReply {
+        url: without_query(url),
+        problem,
+        source: Some(err.into()),
+    }
 }
 
 impl HfApi {
@@ -406,7 +408,14 @@ impl HfApi {
         self.exchange(request, true).await
     }
 
-    async fn exchange(&self, request: Request, whole: bool) -> Result<(Response, Bytes)> {
+    /// Boxed, so that the states of a request are not a part of every operation's: this makes the futures smaller, and
+    /// this code is compiled once.
+    fn exchange(&self, request: Request, whole: bool) -> BoxFuture<Result<(Response, Bytes)>> {
+        let api = self.clone();
+        Box::pin(async move { api.exchange_now(request, whole).await })
+    }
+
+    async fn exchange_now(&self, request: Request, whole: bool) -> Result<(Response, Bytes)> {
         let url = request.url(self)?;
         if self.shared.config.offline {
             return Err(Error::Offline {
@@ -437,7 +446,7 @@ impl HfApi {
                 Ok(mut response) => {
                     let status = response.status().as_u16();
                     let again = request.retried && is_retryable_status(status);
-                    let wait = again.then(|| policy.wait(attempt, Some((status, response.headers())), rand::random()));
+                    let wait = again.then(|| policy.wait(attempt, Some((status, response.headers())), fastrand::f64()));
                     let body = response.read_error().await;
                     let reply = ErrorReply {
                         method: &request.method,
@@ -452,7 +461,10 @@ impl HfApi {
                 }
                 Err(err) => {
                     let again = request.retried && err.is_transient();
-                    (again.then(|| policy.wait(attempt, None, rand::random())).flatten(), err)
+                    (
+                        again.then(|| policy.wait(attempt, None, fastrand::f64())).flatten(),
+                        err,
+                    )
                 }
             };
             let Some(wait) = wait else { return Err(failed) };
@@ -631,7 +643,7 @@ pub(crate) fn bearer(token: &Token) -> HeaderValue {
 
 /// A random UUID, version 4.
 fn trace_id() -> HeaderValue {
-    let bits = rand::random::<u128>() & !(0xf000 << 64) & !(0b11 << 62) | (0x4000 << 64) | (0b10 << 62);
+    let bits = fastrand::u128(..) & !(0xf000 << 64) & !(0b11 << 62) | (0x4000 << 64) | (0b10 << 62);
     let hex = format!("{bits:032x}");
     let text = format!(
         "{}-{}-{}-{}-{}",

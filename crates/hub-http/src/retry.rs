@@ -63,7 +63,7 @@ impl RetryPolicy {
 
     /// How long to wait before retry number `retry` of what failed with `err`. `None` when it is time to give up.
     pub(crate) fn wait_after(&self, retry: u32, err: &Error) -> Option<Duration> {
-        let doubled = self.wait(retry, None, rand::random())?;
+        let doubled = self.wait(retry, None, fastrand::f64())?;
         let asked = err.reply().and_then(|reply| match &reply.rate_limit {
             Some(limit) if reply.status == 429 => Some(limit.reset),
             _ => reply.retry_after,

@@ -4,14 +4,15 @@
 //! could not go on while that thread waits. For the same reason it has connections of its own (see
 //! [`HfApi::client`](crate::HfApi)).
 
-#[cfg(feature = "blocking")]
-use std::panic::{AssertUnwindSafe, resume_unwind};
+use std::any::Any;
+use std::panic::resume_unwind;
 use std::sync::OnceLock;
 
-#[cfg(feature = "blocking")]
-use futures_util::FutureExt;
-
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, Result};
+use crate::operation::BoxFuture;
 
 static OWN: OnceLock<Runtime> = OnceLock::new();
 
@@ -37,23 +38,60 @@ pub(crate) fn is_own() -> bool {
     }
 }
 
+/// What any task of ours gives; only who started it knows its type.
+pub(crate) type Erased = Box<dyn Any + Send>;
+
+/// Runs a future on our own runtime.
+///
+/// All of them are of one type for the runtime: its tasks are large generic code, which would be compiled again for
+/// the output of every operation, and took half of this crate's time to build.
+pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<Erased> {
+    spawn_erased(Box::pin(async move { Box::new(future.await) as Erased }))
+}
+
+fn spawn_erased(future: BoxFuture<Erased>) -> JoinHandle<Erased> {
+    own().spawn(future)
+}
+
+/// What a task gave, in its own type again.
+pub(crate) fn unerase<T: 'static>(output: Erased) -> T {
+    *output
+        .downcast()
+        .expect("the output of a task has the type with which it was started")
+}
+
+/// Runs what blocks on a thread for that. A panic in it goes on here.
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    unerase(blocking_erased(Box::new(move || Box::new(work()) as Erased)).await?)
+}
+
+async fn blocking_erased(work: Box<dyn FnOnce() -> Erased + Send>) -> Result<Erased> {
+    tokio::task::spawn_blocking(work).await.map_err(|ended| {
+        if ended.is_panic() {
+            resume_unwind(ended.into_panic());
+        }
+        // The caller's runtime is going down.
+        Error::Aborted
+    })
+}
+
 /// Runs a future on our own runtime and blocks this thread until it is through. A panic in it goes on here.
 #[cfg(feature = "blocking")]
-pub(crate) fn wait<F>(future: F) -> F::Output
-where
-    F: Future + Send + 'static,
-    F::Output: Send + 'static,
-{
+pub(crate) fn wait<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> T {
+    unerase(wait_erased(spawn(future)))
+}
+
+#[cfg(feature = "blocking")]
+fn wait_erased(task: JoinHandle<Erased>) -> Erased {
     let (sender, receiver) = std::sync::mpsc::sync_channel(1);
     own().spawn(async move {
-        let result = AssertUnwindSafe(future).catch_unwind().await;
         // The receiver waits for this.
-        let _ = sender.send(result);
+        let _ = sender.send(task.await);
     });
     let receive = || {
         receiver
             .recv()
-            .expect("the task above sends, whatever becomes of its future")
+            .expect("the task above sends, whatever becomes of what it waits for")
     };
     // On a thread of ours, which is how a progress receiver may get here, the others must be able to go on.
     let result = if is_own() {
@@ -61,7 +99,7 @@ where
     } else {
         receive()
     };
-    result.unwrap_or_else(|panic| resume_unwind(panic))
+    result.unwrap_or_else(|ended| resume_unwind(ended.into_panic()))
 }
 
 #[cfg(all(test, feature = "blocking"))]

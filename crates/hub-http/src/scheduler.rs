@@ -14,8 +14,8 @@ use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard, mpsc, oneshot};
 use crate::api::upload::CommitOperation;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
+use crate::runtime::blocking;
 use crate::transfer::folder;
-use crate::transfer::source::blocking;
 
 const DEFAULT_EVERY: Duration = Duration::from_secs(5 * 60);
 const MESSAGE: &str = "Scheduled Commit";

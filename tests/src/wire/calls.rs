@@ -83,7 +83,7 @@ where
     Call {
         name: O::NAME,
         begin: |world, args| {
-            let running = O::from_json(&world.api, args)?.into_future();
+            let running = O::from_data(&world.api, args)?.into_future();
             Ok(Box::pin(async move {
                 running.await.map(drop).map_err(|err| failed(&err, python_names(&err)))
             }))
@@ -101,7 +101,7 @@ where
     Call {
         name: O::NAME,
         begin: |world, args| {
-            let running = O::from_json(&world.api, args)?.into_future();
+            let running = O::from_data(&world.api, args)?.into_future();
             Ok(Box::pin(async move {
                 let all = match running.await {
                     Ok(items) => items.collect_all().await.map(drop),
@@ -122,7 +122,7 @@ where
     Call {
         name: O::NAME,
         begin: |world, args| {
-            let running = O::from_json(&world.cache, args)?.into_future();
+            let running = O::from_data(&world.cache, args)?.into_future();
             Ok(Box::pin(async move {
                 running
                     .await

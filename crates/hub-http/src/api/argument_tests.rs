@@ -26,7 +26,7 @@ where
 {
     Box::pin(async move {
         // What is of no type that the argument has is refused as the data are read.
-        let operation = O::from_json(&api, args).map_err(|err| err.to_string())?;
+        let operation = O::from_data(&api, args).map_err(|err| err.to_string())?;
         match operation.await {
             Ok(_) => Ok(()),
             Err(Error::Invalid(err)) => Err(err.to_string()),
@@ -39,7 +39,7 @@ fn shown<O>(api: &HfApi, args: Value) -> String
 where
     O: Operation<Context = HfApi, Error = Error> + std::fmt::Debug,
 {
-    let operation = O::from_json(api, args).unwrap_or_else(|err| panic!("{}: {err}", O::NAME));
+    let operation = O::from_data(api, args).unwrap_or_else(|err| panic!("{}: {err}", O::NAME));
     format!("{operation:?} {operation:#?}")
 }
 

@@ -12,12 +12,12 @@ use hub_types::{RepoId, RepoType, ValidationError};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::api::resolve::run_blocking;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::page::Items;
 use crate::request::Request;
+use crate::runtime::blocking;
 
 operation! {
     impl HfApi, Error;
@@ -345,7 +345,7 @@ impl UploadAttachmentArgs {
             return Err(ValidationError::new("attachment", self.path.to_string_lossy(), rule).into());
         };
         let path = self.path;
-        let bytes = run_blocking(move || fs_err::read(&path)).await?;
+        let bytes = blocking(move || Ok(fs_err::read(&path)?)).await?;
         let request = Request::post("/uploads")
             .header(CONTENT_TYPE, HeaderValue::from_static(kind))
             .bytes(bytes);

@@ -634,7 +634,7 @@ async fn send_when_free(api: &HfApi, request: Request) -> Result<crate::request:
             other => return other,
         };
         attempt += 1;
-        let Some(wait) = api.shared.config.retry.wait(attempt, None, rand::random()) else {
+        let Some(wait) = api.shared.config.retry.wait(attempt, None, fastrand::f64()) else {
             return Err(err);
         };
         tracing::debug!(attempt, "another repository is being created: trying again");

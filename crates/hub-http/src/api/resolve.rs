@@ -15,6 +15,7 @@ use crate::operation;
 use crate::page::Items;
 use crate::progress::ProgressHandle;
 use crate::request::{Request, Response};
+use crate::runtime::blocking;
 use crate::transfer::stream::{ByteReader, check_range};
 use crate::transfer::{FetchOptions, Fetched, FileSource};
 
@@ -174,16 +175,16 @@ pub(crate) async fn fetch_to_path(
     target: PathBuf,
     mut options: FetchOptions,
 ) -> Result<Fetched> {
-    let (claim, target) = run_blocking(move || Ok((Claim::new(&target)?, target))).await?;
+    let (claim, target) = blocking(move || Ok((Claim::new(&target)?, target))).await?;
     options.resume &= claim.shared;
     match api.fetch_to_file(source, &claim.path, &options).await {
         Ok(fetched) => {
-            run_blocking(move || fs_err::rename(&claim.path, &target)).await?;
+            blocking(move || Ok(fs_err::rename(&claim.path, &target)?)).await?;
             Ok(fetched)
         }
         Err(err) => {
             // What can be continued has a journal; an empty file is of no use to anybody.
-            let _ = run_blocking(move || claim.abandon()).await;
+            let _ = blocking(move || Ok(claim.abandon()?)).await;
             Err(err)
         }
     }
@@ -219,7 +220,7 @@ impl Claim {
                 file,
             });
         }
-        let (path, file) = open(format!(".{:08x}.incomplete", rand::random::<u32>()))?;
+        let (path, file) = open(format!(".{:08x}.incomplete", fastrand::u32(..)))?;
         Ok(Self {
             path,
             shared: false,
@@ -233,16 +234,6 @@ impl Claim {
             crate::transfer::remove_partial(&self.path)?;
         }
         Ok(())
-    }
-}
-
-pub(crate) async fn run_blocking<T: Send + 'static>(
-    work: impl FnOnce() -> std::io::Result<T> + Send + 'static,
-) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => Err(Error::Aborted),
     }
 }
 

@@ -16,11 +16,12 @@ use crate::error::{Error, Result};
 use crate::operation;
 use crate::progress::{Outcome, Phase, ProgressHandle};
 use crate::request::Request;
+use crate::runtime::blocking;
 use crate::transfer::UploadSource;
 use crate::transfer::commit::{Change, Commit};
 use crate::transfer::folder::{self, FolderUpload};
 use crate::transfer::preupload::{Addition, Target, stored};
-use crate::transfer::source::{Opened, blocking};
+use crate::transfer::source::Opened;
 
 /// How many large files are sent at once, where the caller does not say.
 const UPLOADS_AT_ONCE: u64 = 5;

@@ -20,6 +20,7 @@ use super::{FetchOptions, Fetched, FileSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::progress::{FileProgress, Outcome, ProgressHandle};
+use crate::runtime::blocking;
 
 /// Files up to this size are gathered in memory, checked there and written at once.
 const SMALL: u64 = 1 << 20;
@@ -186,7 +187,7 @@ impl Fetch {
             progress.restart(there);
         }
         let (origin, path, connections) = (self.origin.clone(), self.path.clone(), self.connections);
-        let session = blocking(move || Session::open(origin, path, total, done, progress, connections)).await?;
+        let session = blocking(move || Ok(Session::open(origin, path, total, done, progress, connections)?)).await?;
         let session = Arc::new(session);
         self.session = Some(session.clone());
         Ok(session)
@@ -202,10 +203,10 @@ impl Fetch {
     async fn forget(&mut self) -> Result<()> {
         if let Some(session) = self.session.take() {
             session.settle().await;
-            blocking(move || session.discard()).await?;
+            blocking(move || Ok(session.discard()?)).await?;
         } else {
             let path = self.path.clone();
-            blocking(move || Journal::remove(&path)).await?;
+            blocking(move || Ok(Journal::remove(&path)?)).await?;
         }
         self.origin.forget();
         self.resumed_from = 0;
@@ -219,7 +220,7 @@ impl Fetch {
     async fn give_up(&mut self, err: Error) -> Result<Fetched> {
         if let Some(session) = self.session.take() {
             session.settle().await;
-            blocking(move || session.keep()).await?;
+            blocking(move || Ok(session.keep()?)).await?;
         }
         Err(err)
     }
@@ -311,7 +312,7 @@ impl Fetch {
                 .map_err(Trouble::Fatal)?;
             if batch.len() > 0 {
                 let work = session.clone();
-                blocking(move || work.write(batch)).await.map_err(Trouble::Fatal)?;
+                blocking(move || Ok(work.write(batch)?)).await.map_err(Trouble::Fatal)?;
             }
             return Err(trouble);
         }
@@ -376,7 +377,9 @@ impl Fetch {
             return Err(Trouble::Wrong(self.origin.integrity(expected, found)));
         }
         let work = session.clone();
-        blocking(move || work.complete(total)).await.map_err(Trouble::Fatal)?;
+        blocking(move || Ok(work.complete(total)?))
+            .await
+            .map_err(Trouble::Fatal)?;
         Ok(self.fetched(total, found))
     }
 
@@ -461,15 +464,6 @@ fn too_long(origin: &Origin, size: u64) -> Trouble {
 
 fn too_short(origin: &Origin, size: u64, received: u64) -> Trouble {
     Trouble::Again(origin.integrity(format!("{size} bytes"), format!("{received} bytes")))
-}
-
-/// Runs what blocks on a thread for that.
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> std::io::Result<T> + Send + 'static) -> Result<T> {
-    match spawn_blocking(work).await {
-        Ok(result) => Ok(result?),
-        Err(ended) if ended.is_panic() => std::panic::resume_unwind(ended.into_panic()),
-        Err(_) => Err(Error::Aborted),
-    }
 }
 
 /// One connection: fetches ranges until none is left for it.

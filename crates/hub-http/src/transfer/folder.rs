@@ -14,10 +14,11 @@ use tokio::sync::mpsc;
 
 use super::commit::{Change, Commit};
 use super::preupload::{self, Addition, Target};
-use super::source::{UploadSource, blocking};
+use super::source::UploadSource;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::progress::{Outcome, Phase, ProgressHandle};
+use crate::runtime::blocking;
 
 /// Never uploaded: git's own folder and the client's.
 const ALWAYS_IGNORED: [&str; 8] = [

@@ -215,7 +215,7 @@ operation! {
 impl PutLfsObjectArgs {
     async fn run(self, api: HfApi) -> Result<()> {
         let source = self.source;
-        let opened = source::blocking(move || Opened::open(source)).await?;
+        let opened = crate::runtime::blocking(move || Opened::open(source)).await?;
         let file = LfsFile {
             path: self.oid.to_string(),
             pointer: LfsPointer {

@@ -14,11 +14,12 @@ use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
 use super::lfs::{self, LfsFile, Uploads};
-use super::source::{Opened, UploadSource, blocking};
+use super::source::{Opened, UploadSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::progress::{Outcome, Phase, ProgressHandle};
 use crate::request::Request;
+use crate::runtime::blocking;
 
 /// The most files that the Hub is asked about at once.
 pub(crate) const BATCH: usize = 256;

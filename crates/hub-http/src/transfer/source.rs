@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::bandwidth::Bandwidth;
 use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
+use crate::runtime::blocking;
 
 /// How much of a file is read at once. With [`PIECES_AHEAD`] it bounds what one body holds in memory: about 2 MiB.
 const PIECE: usize = 512 * 1024;
@@ -350,16 +351,6 @@ pub(crate) fn body(
         });
         Ok(reqwest::Body::wrap_stream(stream))
     })
-}
-
-/// Runs what blocks off the async threads.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(result) => result,
-        Err(ended) => Err(Error::Panicked {
-            message: ended.to_string(),
-        }),
-    }
 }
 
 #[cfg(unix)]

@@ -12,13 +12,14 @@ use hub_types::{OneOrMany, RepoPath, XetHash};
 use serde_json::{Value, json};
 
 use super::{BATCH, path};
-use crate::api::resolve::{fetch_to_path, run_blocking};
+use crate::api::resolve::fetch_to_path;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::page::link;
 use crate::progress::ProgressHandle;
 use crate::request::Request;
+use crate::runtime::blocking;
 use crate::transfer::{FetchOptions, FileSource, UploadSource, xet};
 
 /// Files that are fetched side by side.
@@ -129,7 +130,7 @@ async fn added(api: &HfApi, bucket: &BucketId, add: Vec<BucketAdd>, now: i64) ->
         let mtime = match &source {
             UploadSource::Path(file) => {
                 let file = file.clone();
-                run_blocking(move || modified(&file)).await?
+                blocking(move || Ok(modified(&file)?)).await?
             }
             _ => now,
         };

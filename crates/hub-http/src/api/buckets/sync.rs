@@ -7,11 +7,11 @@ use hub_types::buckets::{BucketEntry, BucketFile, BucketId, SyncAction, SyncOper
 use hub_types::{HubUri, OneOrMany, Pattern, RepoPath, Timestamp, ValidationError};
 
 use super::files::{BucketAdd, BucketDownload, BucketSource, milliseconds};
-use crate::api::resolve::run_blocking;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::progress::ProgressHandle;
+use crate::runtime::blocking;
 use crate::transfer::xet;
 
 /// Times that are no further apart than this count as the same: file systems and stores round differently.
@@ -81,7 +81,7 @@ impl SyncBucketArgs {
         self.check()?;
         let progress = self.progress.clone();
         if let Some(path) = self.apply {
-            let plan = run_blocking(move || fs_err::read_to_string(&path)).await?;
+            let plan = blocking(move || Ok(fs_err::read_to_string(&path)?)).await?;
             let plan = SyncPlan::from_jsonl(&plan)?;
             carry_out(&api, &plan, &progress).await?;
             return Ok(plan);
@@ -90,7 +90,7 @@ impl SyncBucketArgs {
         let plan = self.compare(&api).await?;
         if let Some(path) = save {
             let text = plan.to_jsonl();
-            run_blocking(move || fs_err::write(&path, text)).await?;
+            blocking(move || Ok(fs_err::write(&path, text)?)).await?;
         } else if !dry_run {
             carry_out(&api, &plan, &progress).await?;
         }
@@ -145,13 +145,13 @@ impl SyncBucketArgs {
         let rules = match &self.filter_from {
             Some(path) => {
                 let path = path.clone();
-                run_blocking(move || fs_err::read_to_string(&path)).await?
+                blocking(move || Ok(fs_err::read_to_string(&path)?)).await?
             }
             None => String::new(),
         };
         let filter = Filter::new(&rules, self.include.as_ref(), self.exclude.as_ref());
         let folder = direction.folder.clone();
-        let there = run_blocking(move || Ok((folder.exists(), folder.is_dir()))).await?;
+        let there = blocking(move || Ok((folder.exists(), folder.is_dir()))).await?;
         if matches!(
             (direction.action(), there),
             (SyncAction::Upload, (_, false)) | (_, (true, false))
@@ -166,7 +166,7 @@ impl SyncBucketArgs {
         let only: Option<BTreeSet<String>> =
             (!uploads && self.delete != Some(true)).then(|| remote.keys().cloned().collect());
         let folder = direction.folder.clone();
-        let local = run_blocking(move || match only {
+        let local = blocking(move || match only {
             Some(names) => Ok(names
                 .into_iter()
                 .filter_map(|name| {
@@ -176,7 +176,7 @@ impl SyncBucketArgs {
                     ))
                 })
                 .collect()),
-            None => local_files(&folder),
+            None => Ok(local_files(&folder)?),
         })
         .await?;
         let local: BTreeMap<String, Side> = local.into_iter().filter(|(path, _)| filter.wants(path)).collect();
@@ -478,7 +478,7 @@ async fn carry_out(api: &HfApi, plan: &SyncPlan, progress: &ProgressHandle) -> R
     }
     let gone: Vec<PathBuf> = deleted.into_iter().map(local).collect::<Result<_>>()?;
     let folder = direction.folder.clone();
-    run_blocking(move || gone.iter().try_for_each(|path| remove(path, &folder))).await
+    blocking(move || Ok(gone.iter().try_for_each(|path| remove(path, &folder))?)).await
 }
 
 /// Removes a file, and the folders above it that are empty then. Blocks.

@@ -12,11 +12,11 @@ use serde_json::{Value, json};
 use super::{Labels, default_name};
 use crate::api::buckets::BucketAdd;
 use crate::api::endpoints::Variables;
-use crate::api::resolve::run_blocking;
 use crate::api::webhooks::Secrets;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
+use crate::runtime::blocking;
 use crate::transfer::xet;
 
 /// The image that scripts run in: uv on Python 3.12.
@@ -239,7 +239,7 @@ impl Script {
     /// Brings the files that are here to where the job finds them.
     async fn ship(self, api: &HfApi) -> Result<Ready> {
         let words: Vec<String> = std::iter::once(&self.script).chain(&self.args).cloned().collect();
-        let files = run_blocking(move || local_files(&words)).await?;
+        let files = blocking(move || Ok(local_files(&words)?)).await?;
         let mut volumes = self.volumes;
         let renamed = remote_names(&files);
         if !files.is_empty() {
@@ -252,7 +252,7 @@ impl Script {
             let folder = format!(
                 "{}-{:06x}",
                 jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S"),
-                rand::random::<u32>() >> 8
+                fastrand::u32(..) >> 8
             );
             api.create_bucket(bucket.as_str()).exist_ok(true).private(true).await?;
             let add: Vec<BucketAdd> = renamed
@@ -420,7 +420,7 @@ impl SyncJobVolumeArgs {
                 .any(|entry| entry.file_type().is_file());
             Ok(Ok((source, name, has_files)))
         };
-        let (source, folder, has_files) = match run_blocking(look).await? {
+        let (source, folder, has_files) = match blocking(look).await? {
             Ok(found) => found,
             Err(source) => {
                 let rule = "must be a folder that is there";
