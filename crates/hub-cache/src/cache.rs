@@ -315,6 +315,38 @@ mod tests {
     }
 
     #[test]
+    fn c_003_the_user_is_put_in_before_the_variables() {
+        let home = |value: &str| {
+            let pairs = [("HOME", "/h"), ("USERPROFILE", "/h"), ("FOO", "foo"), ("TILDE", "~")];
+            let env = Env::from_pairs(pairs.iter().copied().chain([("HF_HOME", value)]));
+            Cache::from_env(&env).root().to_owned()
+        };
+        assert_eq!(home("~/x/$FOO"), Path::new("/h/x/foo/hub"));
+        assert_eq!(home("~/x/${FOO}/$BAR"), Path::new("/h/x/foo/$BAR/hub"));
+        assert_eq!(home("/a/$TILDE"), Path::new("/a/~/hub"));
+    }
+
+    #[test]
+    fn c_004_flags_are_pythons() {
+        let links = |value: &str| Cache::from_env(&Env::from_pairs([("HF_HUB_DISABLE_SYMLINKS", value)])).links;
+        for on in ["1", "on", "Yes", "TRUE"] {
+            assert!(!links(on), "{on}");
+        }
+        for off in ["y", "t", "2", " 1", "", "0", "false"] {
+            assert!(links(off), "{off:?}");
+        }
+    }
+
+    #[test]
+    fn c_005_the_hubs_own_offline_variable_wins() {
+        let offline = |pairs: &[(&str, &str)]| Env::from_pairs(pairs.iter().copied()).offline();
+        assert!(!offline(&[("HF_HUB_OFFLINE", "0"), ("TRANSFORMERS_OFFLINE", "1")]));
+        assert!(offline(&[("HF_HUB_OFFLINE", ""), ("TRANSFORMERS_OFFLINE", "1")]));
+        assert!(offline(&[("TRANSFORMERS_OFFLINE", "1")]));
+        assert!(!offline(&[]));
+    }
+
+    #[test]
     fn w_020_an_empty_variable_does_not_lead_into_the_working_folder() {
         let env = Env::from_pairs([
             ("HOME", "/h"),

@@ -316,7 +316,7 @@ mod tests {
     /// A second process, with a lock of its own kind: the `flock` program of util-linux.
     #[cfg(target_os = "linux")]
     #[test]
-    fn c_033_another_process_is_waited_for_and_the_limit_ends_the_wait() {
+    fn c_033_w_004_another_process_is_waited_for_and_the_limit_ends_the_wait() {
         use std::io::{BufRead, BufReader, Write};
 
         let dir = tempfile::tempdir().unwrap();

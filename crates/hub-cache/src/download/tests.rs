@@ -262,7 +262,7 @@ async fn c_045_a_refusal_never_becomes_a_content() {
 }
 
 #[tokio::test]
-async fn c_048_c_050_without_links_a_forced_content_becomes_visible() {
+async fn c_048_c_050_w_012_without_links_a_forced_content_becomes_visible() {
     let hub = hub().await;
     let cache = hub.without_links();
     let path = cache.download_file("o/n", "config.json").await.unwrap();
@@ -689,4 +689,112 @@ async fn c_042_w_002_an_interrupted_download_is_gone_on_with_and_a_damaged_one_b
             .collect();
         assert_eq!(left, [std::ffi::OsString::from(etag_of(&content, true))]);
     }
+}
+
+#[tokio::test]
+async fn c_002_the_argument_beats_the_clients_own_cache() {
+    let hub = hub().await;
+    let other = fs::canonicalize(hub.dir.path()).unwrap().join("other");
+    let get = hub.cache().download_file("o/n", "config.json").cache_dir(&other);
+    assert!(get.await.unwrap().starts_with(&other));
+    assert!(!hub.root().exists());
+}
+
+/// The permission bits of everything below `dir`, by whether it is a folder, without the links.
+fn modes(dir: &Path) -> Vec<(PathBuf, bool, u32)> {
+    walkdir::WalkDir::new(dir)
+        .into_iter()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| !entry.file_type().is_symlink())
+        .map(|entry| {
+            let mode = entry.metadata().unwrap().mode() & 0o777;
+            (entry.path().to_owned(), entry.file_type().is_dir(), mode)
+        })
+        .collect()
+}
+
+/// The mask is the whole process's, so the test runs itself again in a process that has it.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn c_027_w_007_every_file_has_the_mode_of_the_umask() {
+    const NAME: &str = "download::tests::c_027_w_007_every_file_has_the_mode_of_the_umask";
+    let status = fs::read_to_string("/proc/self/status").unwrap();
+    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:")).unwrap();
+    if umask.trim() != "0027" {
+        let run = std::process::Command::new("sh")
+            .args(["-c", "umask 027 && exec \"$0\" --exact \"$1\""])
+            .arg(std::env::current_exe().unwrap())
+            .arg(NAME)
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert!(run.status.success() && said.contains("1 passed"), "{said}");
+        return;
+    }
+    let hub = hub().await;
+    hub.cache().snapshot_download("o/n").await.unwrap();
+    assert!(hub.cache().download_file("o/n", "none.txt").await.is_err());
+    let modes = modes(&hub.root());
+    for (path, is_dir, mode) in &modes {
+        let wanted = match path.extension().is_some_and(|end| end == "lock") {
+            true => 0o664,
+            false if *is_dir => 0o750,
+            false => 0o640,
+        };
+        assert_eq!(*mode, wanted, "{}", path.display());
+    }
+    // Contents, ref, listing, mark, tag and locks are all among them.
+    for part in [
+        "/blobs/",
+        "/refs/main",
+        "/trees/",
+        "/.no_exist/",
+        "CACHEDIR.TAG",
+        ".lock",
+    ] {
+        let there = |path: &Path| path.to_string_lossy().contains(part);
+        assert!(modes.iter().any(|(path, is_dir, _)| !is_dir && there(path)), "{part}");
+    }
+}
+
+#[tokio::test]
+async fn c_061_what_comes_over_http_is_not_put_into_the_shared_store() {
+    let hub = hub().await;
+    let store = hub.root().join("blobs");
+    fs::create_dir_all(&store).unwrap();
+    fs::write(store.join(".huggingface-shared-blobs"), "1\n").unwrap();
+    let path = hub.cache().download_file("o/n", "d/e/large.bin").await.unwrap();
+    assert_eq!(read(&path), "large content");
+    let blob = hub.repo().join("blobs").join(etag_of(b"large content", true));
+    assert!(fs::symlink_metadata(blob).unwrap().is_file());
+    assert_eq!(fs::read_dir(&store).unwrap().count(), 1, "the marker alone");
+}
+
+#[tokio::test]
+async fn c_080_a_dry_run_into_a_plain_folder_creates_nothing() {
+    let hub = hub().await;
+    let dir = hub.dir.path().join("plain");
+    let get = hub.cache().download_file("o/n", "config.json").local_dir(&dir);
+    let path = get.dry_run(true).await.unwrap();
+    assert!(path.ends_with("plain/config.json"), "{}", path.display());
+    let all = hub.cache().snapshot_download("o/n").local_dir(&dir).dry_run(true);
+    all.await.unwrap();
+    assert!(!dir.exists() && !hub.root().exists());
+}
+
+#[tokio::test]
+async fn a_link_planted_in_a_snapshot_is_not_written_through() {
+    let hub = hub().await;
+    let outside = hub.dir.path().join("outside");
+    fs::create_dir_all(&outside).unwrap();
+    let snapshot = hub.repo().join("snapshots").join(COMMIT);
+    fs::create_dir_all(&snapshot).unwrap();
+    std::os::unix::fs::symlink(&outside, snapshot.join("d")).unwrap();
+    let err = hub.cache().download_file("o/n", "d/e/large.bin").await.unwrap_err();
+    assert!(
+        err.to_string().contains("snapshots"),
+        "the error names the place: {err}"
+    );
+    assert_eq!(fs::read_dir(&outside).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(hub.repo().join("blobs")).unwrap().count(), 0);
 }

@@ -372,3 +372,52 @@ async fn where_listing_and_file_disagree_the_file_counts() {
     let err = other.cache().snapshot_download("o/n").await.unwrap_err();
     assert!(matches!(err, Error::Http(hub_http::Error::Integrity { .. })), "{err}");
 }
+
+/// Whether a pattern selects a path.
+fn wants(pattern: &str, path: &str) -> bool {
+    PatternFilter::new(Some(&[pattern]), &[] as &[&str]).wants(path)
+}
+
+#[test]
+fn c_084_the_table_of_patterns_holds() {
+    let paths = ["a.json", "data/a.json", "data/s/b.json", "data"];
+    for (pattern, selected) in [
+        ("*.json", [true, true, true, false]),
+        ("data/", [false, true, true, false]),
+        ("data/*.json", [false, true, true, false]),
+        ("**/*.json", [false, true, true, false]),
+        ("[!a].json", [false, false, false, false]),
+        ("data", [false, false, false, true]),
+        ("./a.json", [false; 4]),
+        ("/a.json", [false; 4]),
+    ] {
+        assert_eq!(paths.map(|path| wants(pattern, path)), selected, "{pattern}");
+    }
+}
+
+#[test]
+fn c_085_brackets_are_pythons() {
+    for (pattern, yes, no) in [
+        ("a[", "a[", "a"),
+        ("[]]x", "]x", "x"),
+        ("[!a]", "b", "a"),
+        ("[^a]", "^", "b"),
+        ("[^a]", "a", "b"),
+        ("[!z-a]", "q", ""),
+        ("[[]", "[", "]"),
+        ("[a-]", "-", "b"),
+        ("a*b", "a/\n/.b", "a/\n/.c"),
+        ("{a,b}", "{a,b}", "a"),
+    ] {
+        assert!(wants(pattern, yes), "{pattern} {yes:?}");
+        assert!(!wants(pattern, no), "{pattern} {no:?}");
+    }
+    assert!(["z", "a", "-", "m"].iter().all(|path| !wants("[z-a]", path)));
+}
+
+#[test]
+fn c_086_a_backslash_is_a_slash_and_case_counts() {
+    assert!(wants("data\\", "data/x"));
+    assert!(wants("data/", "data\\x"));
+    assert!(!wants("DATA/", "data/x"));
+}
