@@ -10,6 +10,7 @@ use hub_types::{CommitHash, PatternFilter, RepoId, RepoPath, Revision};
 
 use crate::disk;
 use crate::error::Result;
+use crate::fault;
 use crate::layout::{CACHEDIR_TAG, Layout, RepoLayout, joined};
 use crate::link;
 use crate::tree::Tree;
@@ -129,9 +130,9 @@ impl Cache {
         }
     }
 
-    /// Whether links are made in this repository's folder.
+    /// Whether links are made in this repository's folder, which has one for contents already.
     pub(crate) fn links_in(&self, repo: &RepoLayout) -> bool {
-        self.links && link::works_in(repo.dir())
+        self.links && link::works_in(&repo.blobs())
     }
 
     /// Looks a file up without asking anybody (`try_to_load_from_cache`).
@@ -212,7 +213,7 @@ impl Cache {
         if read_ref(&file).as_ref() == Some(commit) && snapshot.is_dir() {
             return Ok(false);
         }
-        fs::create_dir_all(&snapshot)?;
+        self.create_snapshot(&layout, commit)?;
         if read_ref(&file).as_ref() == Some(commit) {
             return Ok(false);
         }
@@ -232,8 +233,7 @@ impl Cache {
     /// When the mark cannot be written.
     pub fn mark_missing(&self, repo: &RepoId, commit: &CommitHash, path: &RepoPath) -> Result<()> {
         let layout = self.layout.repo(repo);
-        // A repository's folder needs `snapshots` to be one.
-        fs::create_dir_all(layout.snapshot(commit))?;
+        self.create_snapshot(&layout, commit)?;
         disk::create_parents_below(&layout.no_exist_dir(commit.as_str()), path.as_str())?;
         let mark = layout.no_exist(commit, path);
         match fs::OpenOptions::new().write(true).create_new(true).open(&mark) {
@@ -242,19 +242,53 @@ impl Cache {
         }
     }
 
+    /// Makes a commit's folder, and what it lies in.
+    ///
+    /// A repository's folder comes into being with its `snapshots`: without them the Python client's scan calls it
+    /// corrupted, and a process may die between the two.
+    pub(crate) fn create_snapshot(&self, repo: &RepoLayout, commit: &CommitHash) -> Result<()> {
+        let snapshot = repo.snapshot(commit);
+        if snapshot.is_dir() {
+            return Ok(());
+        }
+        if !repo.dir().exists() {
+            // The one folder of the root that nobody scans.
+            let whole = self.layout.locks().join(format!(".{}.new", disk::hex8()));
+            let made = fs::create_dir_all(whole.join("snapshots").join(commit.as_str())).and_then(|()| {
+                fault::step("a repository's folder is made");
+                fs::rename(&whole, repo.dir())
+            });
+            if let Err(err) = made {
+                // Another process was first, or the locks lie elsewhere.
+                tracing::debug!(%err, "cannot make a repository's folder in one step");
+                let _ = fs::remove_dir_all(&whole);
+            }
+            fault::step("a repository's folder has its name");
+        }
+        fs::create_dir_all(&snapshot)?;
+        Ok(())
+    }
+
     /// Writes `CACHEDIR.TAG` if there is none. Best effort: only backup programs look at it.
     pub(crate) fn tag(&self) {
-        write_tag(&self.layout.cachedir_tag());
+        let tag = self.layout.cachedir_tag();
+        if fs::symlink_metadata(&tag).is_ok() {
+            return;
+        }
+        // Written among the locks: a leftover in the root would count as a damaged repository.
+        let locks = self.layout.locks();
+        if let Err(err) = fs::create_dir_all(&locks) {
+            tracing::debug!(%err, "cannot make the folder of the locks");
+            return;
+        }
+        let temporary = locks.join(format!(".{}.new", disk::hex8()));
+        write_tag(&tag, &temporary);
     }
 }
 
-/// Writes the tag of cache folders unless something has its name.
-pub(crate) fn write_tag(path: &Path) {
-    if fs::symlink_metadata(path).is_ok() {
-        return;
-    }
-    let temporary = disk::beside(path, "new");
-    if let Err(err) = disk::write_atomically(path, &temporary, CACHEDIR_TAG.as_bytes()) {
+/// Writes the tag of cache folders by way of `temporary`.
+pub(crate) fn write_tag(path: &Path, temporary: &Path) {
+    if let Err(err) = disk::write_atomically(path, temporary, CACHEDIR_TAG.as_bytes()) {
         tracing::debug!(%err, "cannot write the cache's tag");
     }
 }

@@ -11,6 +11,7 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use crate::error::{Error, Result};
+use crate::fault;
 
 /// Eight random hexadecimal digits, for a name that nobody else has.
 pub(crate) fn hex8() -> String {
@@ -29,11 +30,13 @@ pub(crate) fn write_atomically(path: &Path, temporary: &Path, bytes: &[u8]) -> R
         let mut file = fs::OpenOptions::new().write(true).create_new(true).open(temporary)?;
         file.write_all(bytes)?;
         drop(file);
+        fault::step("a small file is written");
         fs::rename(temporary, path)
     };
     write().inspect_err(|_| {
         let _ = fs::remove_file(temporary);
     })?;
+    fault::step("a small file has its name");
     Ok(())
 }
 
@@ -90,19 +93,31 @@ pub(crate) fn sync(path: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Copies a file to `target` so that it is there whole or not at all. Content only: not the mode, not the times.
-pub(crate) fn copy_atomically(source: &Path, target: &Path) -> Result<()> {
-    let temporary = beside(target, "new");
+/// Copies a file to `target` so that it is there whole or not at all: into `temporary`, then by rename. Content only: not
+/// the mode, not the times.
+///
+/// Both lie on one file system. What a process that dies midway leaves is at `temporary`.
+pub(crate) fn copy_atomically(source: &Path, temporary: &Path, target: &Path) -> Result<()> {
+    copy_to_new(source, temporary)?;
+    rename_over(temporary, target).inspect_err(|_| {
+        let _ = fs::remove_file(temporary);
+    })?;
+    fault::step("a copy has its name");
+    Ok(())
+}
+
+/// Copies a file's content to a name that is free; leaves nothing there when that fails.
+pub(crate) fn copy_to_new(source: &Path, target: &Path) -> Result<()> {
     let copy = || -> std::io::Result<()> {
         let mut from = fs::File::open(source)?;
-        let mut to = fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        let mut to = fs::OpenOptions::new().write(true).create_new(true).open(target)?;
         std::io::copy(&mut from, &mut to)?;
-        drop(to);
-        rename_over(&temporary, target)
+        Ok(())
     };
     copy().inspect_err(|_| {
-        let _ = fs::remove_file(&temporary);
+        let _ = fs::remove_file(target);
     })?;
+    fault::step("a copy is written");
     Ok(())
 }
 
@@ -112,7 +127,7 @@ pub(crate) fn move_atomically(source: &Path, target: &Path) -> Result<()> {
     match rename_over(source, target) {
         Ok(()) => Ok(()),
         Err(err) if err.kind() == ErrorKind::CrossesDevices => {
-            copy_atomically(source, target)?;
+            copy_atomically(source, &beside(target, "new"), target)?;
             sync(target)?;
             fs::remove_file(source)?;
             Ok(())

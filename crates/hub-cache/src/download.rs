@@ -17,6 +17,7 @@ use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, Validati
 use crate::cache::read_ref;
 use crate::disk;
 use crate::error::{Error, NotFetched, Result};
+use crate::fault;
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
 use crate::link;
@@ -452,11 +453,12 @@ impl FileJob {
         let prepare = self.clone();
         let commit = known.commit.clone();
         let links = blocking(move || {
-            let repo = prepare.layout();
+            let (repo, cache) = (prepare.layout(), prepare.hub.cache());
+            cache.create_snapshot(&repo, &commit)?;
             fs::create_dir_all(repo.blobs())?;
             disk::create_parents_below(&repo.snapshot(&commit), prepare.path.as_str())?;
-            prepare.hub.cache().tag();
-            Ok(prepare.hub.cache().links_in(&repo))
+            cache.tag();
+            Ok(cache.links_in(&repo))
         })
         .await?;
         let lock = lock::lock_async(&repo.lock_file(&known.etag), self.hub.cache().lock_limit()).await?;
@@ -485,7 +487,10 @@ impl FileJob {
                 if finish.hub.cache().is_durable() {
                     disk::sync(partial.path())?;
                 }
+                fault::step("a content is on the disk");
                 disk::rename_over(partial.path(), &target)?;
+                fault::step("a content has its name");
+                partial.done();
                 finish.place(&seen, links, true)
             });
             match finished.await {
@@ -518,7 +523,8 @@ impl FileJob {
             return Ok(false);
         };
         if !links {
-            disk::copy_atomically(donor, &pointer)?;
+            let temporary = self.layout().blobs().join(format!(".{}.new", disk::hex8()));
+            disk::copy_atomically(donor, &temporary, &pointer)?;
             return Ok(true);
         }
         // Where the file's own etag was another than the listing's, its content is here under that one.
@@ -563,7 +569,7 @@ impl FileJob {
         let needed = known.size;
         let fresh = name(&disk::hex8());
         let partial = blocking(move || {
-            let partial = Partial::claim(&dir, &prefix, fresh, anew)?;
+            let partial = Partial::claim(&dir, &prefix, fresh, needed, anew)?;
             if let Some(size) = needed {
                 partial::check_space(&dir, size.saturating_sub(partial.taken()))?;
             }
@@ -581,6 +587,7 @@ impl FileJob {
         source.commit_hash = Some(known.commit.clone());
         let options = FetchOptions {
             resume: !anew,
+            keep_journal: true,
             // A listing gives no address; the file's own headers, which are what the official client goes by, do.
             listed: known.location.is_none(),
             progress: self.progress.clone(),
@@ -627,7 +634,10 @@ impl FileJob {
             let Some(source) = job.in_cache(&seen) else {
                 return Ok(false);
             };
-            disk::copy_atomically(&source, &folder.file(&job.path))?;
+            // Half a copy lies among the notes, never in the caller's folder.
+            let temporary = folder.partial(&job.path, &seen.etag, &disk::hex8());
+            disk::copy_to_new(&source, &temporary)?;
+            disk::move_atomically(&temporary, &folder.file(&job.path))?;
             folder.write_metadata(&job.path, &seen.commit, &seen.etag)?;
             Ok(true)
         });
@@ -644,7 +654,10 @@ impl FileJob {
             if durable {
                 disk::sync(partial.path())?;
             }
+            fault::step("a content is on the disk");
             disk::move_atomically(partial.path(), &dir.file(&path))?;
+            fault::step("a content has its name");
+            partial.done();
             dir.write_metadata(&path, &known.commit, &etag)
         })
         .await;

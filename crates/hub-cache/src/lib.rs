@@ -40,6 +40,7 @@
 mod cache;
 mod disk;
 mod error;
+mod fault;
 mod layout;
 mod link;
 mod local_dir;

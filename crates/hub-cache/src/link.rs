@@ -10,6 +10,7 @@ use hub_types::{Etag, RepoPath};
 
 use crate::disk;
 use crate::error::Result;
+use crate::fault;
 use crate::layout;
 
 /// What was done to bring a file into a snapshot.
@@ -45,17 +46,19 @@ pub(crate) fn works_in(dir: &Path) -> bool {
     works
 }
 
-/// Makes a folder with a file and a link to it, as the Python client does and by the names that it uses.
+/// Makes a file and a link to it, under names of temporary files, and reads through the link.
 fn probe(dir: &Path) -> bool {
-    let probe = dir.join(format!("tmp{}", disk::hex8()));
+    let name = disk::hex8();
+    let (file, link) = (dir.join(format!(".{name}.new")), dir.join(format!(".{name}.link")));
     let works = || -> std::io::Result<bool> {
-        fs::create_dir_all(&probe)?;
-        fs::write(probe.join("dummy_file_src"), b"x")?;
-        symlink(Path::new("dummy_file_src"), &probe.join("dummy_file_dst"))?;
-        Ok(fs::read(probe.join("dummy_file_dst"))? == b"x")
+        fs::write(&file, b"x")?;
+        fault::step("links are tried");
+        symlink(Path::new(&format!(".{name}.new")), &link)?;
+        Ok(fs::read(&link)? == b"x")
     };
     let works = works().unwrap_or(false);
-    let _ = fs::remove_dir_all(&probe);
+    let _ = fs::remove_file(&link);
+    let _ = fs::remove_file(&file);
     works
 }
 
@@ -83,9 +86,11 @@ pub(crate) fn place(
         let temporary = blob.with_file_name(format!(".{}.link", disk::hex8()));
         match symlink(&text, &temporary) {
             Ok(()) => {
+                fault::step("a link is made");
                 disk::rename_over(&temporary, pointer).inspect_err(|_| {
                     let _ = fs::remove_file(&temporary);
                 })?;
+                fault::step("a link has its name");
                 if pointer.exists() {
                     return Ok(Placed::Linked);
                 }
@@ -100,9 +105,12 @@ pub(crate) fn place(
     let is_link = fs::symlink_metadata(blob).is_ok_and(|meta| meta.is_symlink());
     if fresh && !is_link {
         disk::rename_over(blob, pointer)?;
+        fault::step("a content is moved");
         return Ok(Placed::Moved);
     }
-    disk::copy_atomically(blob, pointer)?;
+    // Written among the contents: half a copy in a snapshot would be a file of it.
+    let temporary = blob.with_file_name(format!(".{}.new", disk::hex8()));
+    disk::copy_atomically(blob, &temporary, pointer)?;
     Ok(Placed::Copied)
 }
 

@@ -107,7 +107,10 @@ impl LocalDir {
     /// Writes `.gitignore` and `CACHEDIR.TAG` among the notes, where they are missing. Best effort.
     pub(crate) fn tag(&self) {
         let notes = self.notes();
-        write_tag(&notes.join("CACHEDIR.TAG"));
+        let tag = notes.join("CACHEDIR.TAG");
+        if fs::symlink_metadata(&tag).is_err() {
+            write_tag(&tag, &disk::beside(&tag, "new"));
+        }
         let ignore = notes.join(".gitignore");
         if fs::symlink_metadata(&ignore).is_err()
             && let Err(err) = disk::write_atomically(&ignore, &disk::beside(&ignore, "new"), b"*")

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use fs_err as fs;
 
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::layout;
 use crate::lock::{self, Claim};
 
@@ -22,8 +23,9 @@ impl Partial {
     /// Claims a partial file in `dir` whose name starts with `prefix` and whose process has died, and gives it the name
     /// `fresh`; where there is none, makes one. Only the first is worth anything; other dead ones go.
     ///
-    /// With `anew`, nothing that is there is gone on with.
-    pub(crate) fn claim(dir: &Path, prefix: &str, fresh: PathBuf, anew: bool) -> Result<Self> {
+    /// Worth something is what has a journal, and a small file of the wanted `size`, which never has one: the engine
+    /// looks at its hash. With `anew`, nothing that is there is gone on with.
+    pub(crate) fn claim(dir: &Path, prefix: &str, fresh: PathBuf, size: Option<u64>, anew: bool) -> Result<Self> {
         let mut found = None;
         for entry in fs::read_dir(dir)? {
             let entry = entry?;
@@ -33,15 +35,27 @@ impl Partial {
             }
             let path = entry.path();
             let Some(claim) = lock::claim(&path) else { continue };
-            if anew || found.is_some() || !journal(&path).exists() {
+            let has_journal = journal(&path).exists();
+            let whole = entry
+                .metadata()
+                .is_ok_and(|meta| meta.len() > 0 && Some(meta.len()) == size);
+            if anew || found.is_some() || !(has_journal || whole) {
                 remove(&path);
                 continue;
             }
-            // The rename is what makes it ours where locks are granted to everyone: only one succeeds. The journal goes
-            // second: without it the bytes count for nothing, with it they are ours already.
-            if fs::rename(&path, &fresh).is_ok() && fs::rename(journal(&path), journal(&fresh)).is_ok() {
+            // The rename is what makes it ours where locks are granted to everyone: only one succeeds. The journal is
+            // under both names meanwhile, so that the bytes have one wherever this process dies.
+            if has_journal && fs::copy(journal(&path), journal(&fresh)).is_err() {
+                continue;
+            }
+            fault::step("a journal is taken over");
+            if fs::rename(&path, &fresh).is_ok() {
+                fault::step("a partial file is taken over");
+                let _ = fs::remove_file(journal(&path));
                 tracing::debug!(partial = %fresh.display(), "going on with a download that another process has begun");
                 found = Some(claim);
+            } else {
+                let _ = fs::remove_file(journal(&fresh));
             }
         }
         let claim = match found {
@@ -51,6 +65,7 @@ impl Partial {
                     Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err.into()),
                     _ => {}
                 }
+                fault::step("a partial file is made");
                 lock::claim(&fresh)
             }
         };
@@ -62,6 +77,11 @@ impl Partial {
 
     pub(crate) fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// It has been given its name: its journal goes.
+    pub(crate) fn done(&self) {
+        let _ = fs::remove_file(journal(&self.path));
     }
 
     /// Removes it with all that it has.
@@ -124,17 +144,17 @@ mod tests {
         fs::write(&orphan, b"half").unwrap();
         fs::write(journal(&orphan), b"{}").unwrap();
         let fresh = name(dir.path(), "00000002");
-        let partial = Partial::claim(dir.path(), "abc", fresh.clone(), false).unwrap();
+        let partial = Partial::claim(dir.path(), "abc", fresh.clone(), None, false).unwrap();
         assert_eq!(fs::read(partial.path()).unwrap(), b"half");
         assert!(!orphan.exists() && journal(&fresh).exists());
         // While it is owned, nobody else takes it.
         if cfg!(unix) {
-            let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000003"), false).unwrap();
+            let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000003"), None, false).unwrap();
             assert_eq!(fs::read(other.path()).unwrap(), b"");
         }
         drop(partial);
         assert!(fresh.exists(), "what it has stays");
-        let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000004"), true).unwrap();
+        let other = Partial::claim(dir.path(), "abc", name(dir.path(), "00000004"), None, true).unwrap();
         assert!(!fresh.exists(), "a forced download begins anew");
         drop(other);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
@@ -146,7 +166,7 @@ mod tests {
         for name in ["abc.incomplete", "abc.0123abcd.incomplete"] {
             fs::write(dir.path().join(name), b"theirs").unwrap();
         }
-        let partial = Partial::claim(dir.path(), "abc", name(dir.path(), "00000001"), true).unwrap();
+        let partial = Partial::claim(dir.path(), "abc", name(dir.path(), "00000001"), None, true).unwrap();
         assert_eq!(fs::read(partial.path()).unwrap(), b"");
         partial.discard();
         for name in ["abc.incomplete", "abc.0123abcd.incomplete"] {

@@ -319,7 +319,8 @@ impl Job {
             let kept = blocking(move || {
                 // A listing belongs to a snapshot: a repository's folder needs one to be seen as such.
                 if let Place::Cache = job.place {
-                    fs_err::create_dir_all(job.hub.cache().layout().repo(&job.repo).snapshot(&at))?;
+                    let cache = job.hub.cache();
+                    cache.create_snapshot(&cache.layout().repo(&job.repo), &at)?;
                 }
                 tree.write(&file)
             });

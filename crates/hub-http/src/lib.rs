@@ -51,6 +51,8 @@ mod runtime;
 mod scheduler;
 
 pub mod api;
+#[doc(hidden)]
+pub mod fault;
 pub mod oauth;
 pub mod stored_tokens;
 pub mod transfer;

@@ -160,9 +160,9 @@ impl DownloadToPathArgs {
         let options = FetchOptions {
             verify: self.verify,
             resume: true,
-            listed: false,
             max_connections: self.max_connections,
             progress: self.progress,
+            ..FetchOptions::default()
         };
         fetch_to_path(&api, &source, self.path, options).await
     }

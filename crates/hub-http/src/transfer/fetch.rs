@@ -19,6 +19,7 @@ use super::write::{Batch, Partial};
 use super::{FetchOptions, Fetched, FileSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
+use crate::fault;
 use crate::progress::{FileProgress, Outcome, ProgressHandle};
 use crate::runtime::blocking;
 
@@ -33,9 +34,13 @@ const FIRST_PIECE: u64 = 16 << 20;
 const PIECE_SECONDS: f64 = 2.0;
 const LEAST_PIECE: u64 = 8 << 20;
 const MOST_PIECE: u64 = 256 << 20;
-/// A journal is written after so many bytes, or after so long.
-const JOURNAL_BYTES: u64 = 64 << 20;
-const JOURNAL_TIME: Duration = Duration::from_secs(2);
+/// A journal is written after the first bytes, and then after so long: a process that ends in any way has lost no more.
+const JOURNAL_TIME: Duration = Duration::from_millis(100);
+/// The same where each journal has to wait for the disk, or after so many bytes.
+const SYNCED_JOURNAL_TIME: Duration = Duration::from_secs(2);
+const SYNCED_JOURNAL_BYTES: u64 = 64 << 20;
+/// What has been gathered for so long is written, be it less than a batch.
+const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// How often it is looked whether more connections would help.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -74,6 +79,7 @@ impl HfApi {
                 .unwrap_or(self.shared.config.max_connections)
                 .max(1),
             handle: options.progress.clone(),
+            keep_journal: options.keep_journal,
             progress: None,
             session: None,
             ranges: true,
@@ -93,6 +99,7 @@ struct Fetch {
     path: PathBuf,
     connections: usize,
     handle: ProgressHandle,
+    keep_journal: bool,
     progress: Option<Arc<FileProgress>>,
     session: Option<Arc<Session>>,
     /// Whether ranges may be asked for.
@@ -107,11 +114,16 @@ struct Fetch {
 
 impl Fetch {
     async fn run(mut self, resume: bool) -> Result<Fetched> {
-        if resume {
-            self.resume().await?;
-        }
+        let mut there = match resume {
+            true => self.resume().await?,
+            false => None,
+        };
         loop {
-            let trouble = match self.round().await {
+            let result = match there.take() {
+                Some(fetched) => Ok(fetched),
+                None => self.round().await,
+            };
+            let trouble = match result {
                 Ok(fetched) => {
                     self.session = None;
                     if let Some(progress) = self.progress.take().and_then(Arc::into_inner) {
@@ -152,11 +164,12 @@ impl Fetch {
         }
     }
 
-    /// Goes on from an earlier call's journal, if there is one of the same content.
-    async fn resume(&mut self) -> Result<()> {
+    /// Goes on from an earlier call's journal, if there is one of the same content. Gives the file where it is small and
+    /// there already.
+    async fn resume(&mut self) -> Result<Option<Fetched>> {
         let path = self.path.clone();
         let Some(journal) = blocking(move || Ok(Journal::load(&path))).await? else {
-            return Ok(());
+            return self.small_and_there().await;
         };
         let etag = journal.etag.as_deref().and_then(|etag| etag.parse().ok());
         let source = &self.origin.source;
@@ -165,14 +178,39 @@ impl Fetch {
             None => etag.is_some(),
         };
         if !same_etag || source.size.is_some_and(|size| size != journal.size) {
-            return Ok(());
+            return Ok(None);
         }
         self.origin.expect(etag, journal.validator.clone(), journal.size);
         let done = journal.done();
         self.resumed_from = done.covered();
         self.best = self.resumed_from;
         self.begin(Some(journal.size), done).await?;
-        Ok(())
+        Ok(None)
+    }
+
+    /// A small file that an earlier call has written whole: its hash tells.
+    async fn small_and_there(&mut self) -> Result<Option<Fetched>> {
+        let known = self.origin.known();
+        let (Some(size), Some(expected)) = (known.size, self.origin.expected_hash()) else {
+            return Ok(None);
+        };
+        if size == 0 || size > SMALL {
+            return Ok(None);
+        }
+        let path = self.path.clone();
+        let found = blocking(move || {
+            if !fs_err::metadata(&path).is_ok_and(|meta| meta.len() == size) {
+                return Ok(None);
+            }
+            let bytes = fs_err::read(&path).ok();
+            Ok(bytes.map(|bytes| verify::of_chunks(expected, size, &[bytes.into()])))
+        });
+        let found = found.await?.filter(|found| *found == expected);
+        if found.is_some() {
+            self.resumed_from = size;
+            self.report_start(Some(size)).restart(size);
+        }
+        Ok(found.map(|found| self.fetched(size, Some(found))))
     }
 
     /// Opens the file and starts what works on it.
@@ -337,6 +375,7 @@ impl Fetch {
             if expected == found {
                 let partial = Partial::open(&path, false)?;
                 partial.write(&batch)?;
+                fault::step("a small file is whole");
                 Journal::remove(&path)?;
             }
             Ok((expected, found))
@@ -356,6 +395,15 @@ impl Fetch {
     /// All bytes are there: are they the right ones?
     async fn finish(&mut self, session: Arc<Session>) -> Result<Fetched, Trouble> {
         session.settle().await;
+        fault::step("all bytes are there");
+        let keep = self.keep_journal;
+        if keep && self.origin.expected_hash().is_some() {
+            // Before the hash, which may take long: it is compared again if this process ends meanwhile.
+            let work = session.clone();
+            blocking(move || Ok(work.save(&mut work.saved())?))
+                .await
+                .map_err(Trouble::Fatal)?;
+        }
         let total = session.plan().total().unwrap_or_default();
         let expected = self.origin.expected_hash();
         let found = match (&session.verifier, expected) {
@@ -377,9 +425,10 @@ impl Fetch {
             return Err(Trouble::Wrong(self.origin.integrity(expected, found)));
         }
         let work = session.clone();
-        blocking(move || Ok(work.complete(total)?))
+        blocking(move || Ok(work.complete(total, keep)?))
             .await
             .map_err(Trouble::Fatal)?;
+        fault::step("the bytes are right");
         Ok(self.fetched(total, found))
     }
 
@@ -445,7 +494,12 @@ impl Fetch {
                         }
                     }
                 }
-                _ = ticks.tick(), if ranges => {
+                _ = ticks.tick() => {
+                    // The last bytes before a connection stalls are noted too.
+                    session.save_behind();
+                    if !ranges {
+                        continue;
+                    }
                     let target = growth.tick(session.received.load(Ordering::Relaxed), Instant::now());
                     session.target.store(target, Ordering::Relaxed);
                     while lanes.len() < target && session.plan().has_work() {
@@ -543,7 +597,7 @@ struct Session {
 
 /// The journal on disk.
 struct Saved {
-    at: Instant,
+    at: Option<Instant>,
     bytes: u64,
     /// Whether there is to be one.
     wanted: bool,
@@ -566,6 +620,7 @@ impl Session {
         if let Some(total) = total {
             partial.allocate(total)?;
         }
+        fault::step("a partial file has its space");
         let verifier = match (origin.expected_hash(), total) {
             (Some(expected), Some(total)) => Some(Verifier::start(partial.clone(), expected, total, done.clone())?),
             _ => None,
@@ -574,7 +629,8 @@ impl Session {
             .unwrap_or(u32::MAX)
             .min(1024);
         let saved = Saved {
-            at: Instant::now(),
+            // The first bytes are noted at once, unless that has to wait for the disk.
+            at: verifier.is_none().then(Instant::now),
             bytes: done.covered(),
             wanted: true,
         };
@@ -637,6 +693,10 @@ impl Session {
                     self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
                     self.gather(bytes, batch, writing).await?;
                     segment.arrived(batch.end());
+                    if batch.len() > 0 && batch.age() >= FLUSH_TIME {
+                        wait_for(writing).await?;
+                        *writing = Some(self.submit(batch.take()).await);
+                    }
                 }
                 None if end == u64::MAX => {
                     self.plan().ends_at(at);
@@ -691,19 +751,41 @@ impl Session {
         if let Some(verifier) = &self.verifier {
             verifier.written(batch);
         }
+        fault::step("bytes are written");
         self.save_if_due()
     }
 
+    /// Writes the journal if it is time to. Blocks.
     fn save_if_due(&self) -> std::io::Result<()> {
         // Another writer is saving: it will do.
         let Ok(mut saved) = self.journal.try_lock() else {
             return Ok(());
         };
-        let bytes = self.plan().done().covered();
-        if saved.wanted && (bytes.saturating_sub(saved.bytes) >= JOURNAL_BYTES || saved.at.elapsed() >= JOURNAL_TIME) {
+        if self.is_due(&saved) {
             self.save(&mut saved)?;
         }
         Ok(())
+    }
+
+    fn is_due(&self, saved: &Saved) -> bool {
+        let new = self.plan().done().covered().saturating_sub(saved.bytes);
+        let (time, bytes) = match self.verifier {
+            Some(_) => (JOURNAL_TIME, u64::MAX),
+            None => (SYNCED_JOURNAL_TIME, SYNCED_JOURNAL_BYTES),
+        };
+        saved.wanted && new > 0 && (new >= bytes || saved.at.is_none_or(|at| at.elapsed() >= time))
+    }
+
+    /// Sees to it that the journal is written if it is time to and no write will do so.
+    fn save_behind(self: &Arc<Self>) {
+        if self.journal.try_lock().is_ok_and(|saved| self.is_due(&saved)) {
+            let session = self.clone();
+            spawn_blocking(move || {
+                if let Err(err) = session.save_if_due() {
+                    tracing::warn!(error = %err, "the journal of a download could not be written");
+                }
+            });
+        }
     }
 
     fn save(&self, saved: &mut Saved) -> std::io::Result<()> {
@@ -721,7 +803,8 @@ impl Session {
         let known = self.origin.known();
         let etag = known.etag.map(|etag| etag.to_string());
         Journal::new(etag, known.validator, total, &done).save(&self.path)?;
-        saved.at = Instant::now();
+        fault::step("a journal is saved");
+        saved.at = Some(Instant::now());
         saved.bytes = done.covered();
         Ok(())
     }
@@ -737,10 +820,13 @@ impl Session {
     }
 
     /// The file is right and whole. Blocks.
-    fn complete(&self, total: u64) -> std::io::Result<()> {
+    fn complete(&self, total: u64, keep_journal: bool) -> std::io::Result<()> {
         self.saved().wanted = false;
         self.partial.set_len(total)?;
-        Journal::remove(&self.path)
+        match keep_journal {
+            true => Ok(()),
+            false => Journal::remove(&self.path),
+        }
     }
 
     /// What has arrived is wrong, or of no use. Blocks.

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::plan::Ranges;
+use crate::fault;
 
 const VERSION: u32 = 1;
 /// Larger ones are not ours.
@@ -72,6 +73,7 @@ impl Journal {
         let new = with_suffix(&path, ".new");
         let json = serde_json::to_vec(self).map_err(io::Error::other)?;
         fs_err::write(&new, json)?;
+        fault::step("a journal is written");
         fs_err::rename(&new, &path)
     }
 

@@ -130,8 +130,12 @@ impl FilePlace {
 pub struct FetchOptions {
     /// Whether the bytes are checked against the hash that the etag is. By default as the client is set.
     pub verify: Option<bool>,
-    /// Goes on where an earlier fetch into the same file ended, as far as its journal tells.
+    /// Goes on where an earlier fetch into the same file ended, as far as its journal tells. A file of up to 1 MiB never
+    /// has one: it is taken as it is if it is whole and its hash is the expected one.
     pub resume: bool,
+    /// Leaves the journal (`<partial>.journal`), which then says that all is there: for a caller that does more before
+    /// the file gets its name, and would find it again should the process end meanwhile. It is the caller's to remove.
+    pub keep_journal: bool,
     /// Takes [`FileSource::etag`] for what a listing said: where the file's own headers contradict it they count, and
     /// the content is checked against them. By default that is an error.
     pub listed: bool,

@@ -49,6 +49,8 @@ struct Answer {
     body: Vec<u8>,
     /// Sends nothing more behind the body, for ever.
     hang: bool,
+    /// Sends the body in small pieces, about 600 KB a second.
+    slow: bool,
 }
 
 impl Answer {
@@ -76,6 +78,11 @@ impl Answer {
 
     fn hang(mut self) -> Self {
         self.hang = true;
+        self
+    }
+
+    fn slow(mut self) -> Self {
+        self.slow = true;
         self
     }
 }
@@ -141,7 +148,14 @@ async fn serve(
     let answer = answer(&seen, number);
     stream.write_all(answer.head.as_bytes()).await?;
     stream.write_all(b"\r\n").await?;
-    stream.write_all(&answer.body).await?;
+    if answer.slow {
+        for piece in answer.body.chunks(30_000) {
+            stream.write_all(piece).await?;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    } else {
+        stream.write_all(&answer.body).await?;
+    }
     stream.flush().await?;
     if answer.hang {
         std::future::pending::<()>().await;
@@ -466,6 +480,76 @@ async fn a_dropped_call_leaves_what_can_be_resumed() {
     let fetched = test.fetch().await.unwrap();
     test.assert_complete(&bytes);
     assert!(fetched.resumed_from >= 4 << 20, "{}", fetched.resumed_from);
+}
+
+/// Waits until the journal beside the partial file says that so much is there.
+async fn journaled(test: &Test, least: u64) -> u64 {
+    for _ in 0..500 {
+        let covered = Journal::load(&test.partial()).map_or(0, |journal| journal.done().covered());
+        if covered >= least {
+            return covered;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the journal never says that {least} bytes are there");
+}
+
+#[tokio::test]
+async fn what_has_arrived_is_noted_while_the_download_runs() {
+    let bytes = content(8 << 20);
+    for slow in [false, true] {
+        let body = bytes.clone();
+        // Either all at once and then nothing, or so slowly that a batch is never full.
+        let server = Server::start(move |seen, number| match (number, slow) {
+            (1, false) => good(seen, &body).cut(5 << 20).hang(),
+            (1, true) => good(seen, &body).cut(2 << 20).slow(),
+            _ => good(seen, &body),
+        })
+        .await;
+        let test = Test::new(&server.url).knowing(&bytes);
+        let mut other = Test::new(&server.url).knowing(&bytes);
+        let least = if slow { 300_000 } else { 5 << 20 };
+        tokio::select! {
+            _ = test.fetch() => panic!("it cannot end"),
+            covered = journaled(&test, least) => {
+                assert!(!slow || covered < 1 << 20, "{covered}");
+                // As if the process had been killed here: nobody tidies up.
+                fs_err::copy(test.partial(), other.partial()).unwrap();
+                fs_err::copy(journal::path(&test.partial()), journal::path(&other.partial())).unwrap();
+            }
+        }
+        other.options.resume = true;
+        let fetched = other.fetch().await.unwrap();
+        other.assert_complete(&bytes);
+        assert!(fetched.resumed_from >= least, "{}", fetched.resumed_from);
+    }
+}
+
+#[tokio::test]
+async fn a_whole_file_that_waits_for_its_name_is_not_fetched_again() {
+    for size in [3000, 3 << 20, 20 << 20] {
+        let bytes = content(size);
+        let body = bytes.clone();
+        let server = Server::start(move |seen, _| good(seen, &body)).await;
+        let mut test = Test::new(&server.url).knowing(&bytes);
+        test.options.resume = true;
+        test.options.keep_journal = true;
+        let first = test.fetch().await.unwrap();
+        assert_eq!(journal::path(&test.partial()).exists(), size > 1 << 20);
+        let requests = server.seen().len();
+        let second = test.fetch().await.unwrap();
+        assert_eq!(server.seen().len(), requests, "nothing is asked for again");
+        assert_eq!((second.resumed_from, second.sha256), (size as u64, first.sha256));
+        assert!(fs_err::read(test.partial()).unwrap() == bytes);
+
+        // Its hash is looked at, not its journal's word.
+        let mut damaged = bytes.clone();
+        damaged[size / 2] ^= 1;
+        fs_err::write(test.partial(), &damaged).unwrap();
+        test.options.keep_journal = false;
+        assert_eq!(test.fetch().await.unwrap().resumed_from, 0);
+        test.assert_complete(&bytes);
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -12,6 +13,7 @@ pub(super) struct Batch {
     pub(super) offset: u64,
     pub(super) chunks: Vec<Bytes>,
     length: u64,
+    since: Instant,
 }
 
 impl Batch {
@@ -20,6 +22,7 @@ impl Batch {
             offset,
             chunks: Vec::new(),
             length: 0,
+            since: Instant::now(),
         }
     }
 
@@ -30,6 +33,11 @@ impl Batch {
 
     pub(super) fn len(&self) -> u64 {
         self.length
+    }
+
+    /// For how long it has been gathered.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
     }
 
     pub(super) fn end(&self) -> u64 {
