@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
-use hub_cache::{FilePlan, HubCache};
-use hub_types::{HubUri, RepoId, RepoPath, Revision};
+use hub_cache::{Cache, FilePlan, HubCache};
+use hub_types::{HubUri, RepoId, RepoPath, Revision, env};
 
 use crate::cli::switch;
 use crate::context::Context;
@@ -84,7 +84,8 @@ impl Args {
             .cache_dir
             .clone()
             .unwrap_or_else(|| context.settings.env.hub_cache());
-        let cache = HubCache::new(context.api()?.clone(), cache_dir);
+        let links = !context.settings.env.flag(env::HF_HUB_DISABLE_SYMLINKS);
+        let cache = HubCache::with_cache(context.api()?.clone(), Cache::new(cache_dir).with_links(links));
         if self.dry_run.get() {
             return self.plan(context, &cache, wanted);
         }
