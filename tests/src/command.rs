@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -89,6 +89,19 @@ impl Cmd {
             output.command
         );
         output
+    }
+
+    /// Starts the command, with its standard input and output to talk to it, for a test that ends it itself. What it
+    /// says on standard error is the test's own.
+    ///
+    /// # Panics
+    ///
+    /// When it cannot be started.
+    pub fn start(mut self) -> Child {
+        let command = self.command.stdin(Stdio::piped()).stdout(Stdio::piped());
+        command
+            .spawn()
+            .unwrap_or_else(|err| panic!("cannot start {command:?}: {err}"))
     }
 
     /// Runs the command to its end.

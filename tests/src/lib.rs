@@ -9,9 +9,13 @@ mod command;
 mod env;
 mod filter;
 mod hub;
+mod proxy;
+mod scanner;
 pub mod wire;
 
 pub use command::{Cmd, Output};
 pub use env::{Python, TestEnv, fixture};
 pub use filter::filter;
 pub use hub::{ADA, ADA_READS, BOB, TestHub, noise};
+pub use proxy::{Carried, Proxy};
+pub use scanner::Scanner;

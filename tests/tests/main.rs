@@ -8,6 +8,7 @@ mod cards;
 mod cli;
 mod collections;
 mod commits;
+mod crash;
 mod discussions;
 mod files;
 mod git;

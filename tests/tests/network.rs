@@ -1,75 +1,11 @@
 //! Networks as users have them: behind a proxy, with certificates of their own, on a line that others need too.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use hub_http::HfApi;
-use hub_tests::{ADA, TestEnv, noise};
+use hub_tests::{ADA, Proxy, TestEnv, noise};
 use hub_types::Token;
-
-/// A forward proxy for plain HTTP that notes the address of every request that it carries.
-struct Proxy {
-    url: String,
-    carried: Arc<Mutex<Vec<String>>>,
-}
-
-impl Proxy {
-    fn start() -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-        let url = format!("http://{}", listener.local_addr().unwrap());
-        let carried = Arc::new(Mutex::new(Vec::new()));
-        let log = carried.clone();
-        thread::spawn(move || {
-            for stream in listener.incoming() {
-                let (stream, log) = (stream.unwrap(), log.clone());
-                thread::spawn(move || carry(stream, &log));
-            }
-        });
-        Self { url, carried }
-    }
-
-    fn carried(&self) -> Vec<String> {
-        self.carried.lock().unwrap().clone()
-    }
-}
-
-/// Hands one request on and the answer back; the connection to the server ends with it.
-fn carry(mut client: TcpStream, log: &Mutex<Vec<String>>) -> Option<()> {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        client.read_exact(&mut byte).ok()?;
-        head.push(byte[0]);
-    }
-    let head = String::from_utf8(head).unwrap();
-    let (first, headers) = head.split_once("\r\n").unwrap();
-    let mut words = first.split(' ');
-    let (method, address) = (words.next().unwrap(), words.next().unwrap());
-    // A request through a proxy names the whole address.
-    let (host, path) = address.strip_prefix("http://")?.split_once('/')?;
-    log.lock()
-        .unwrap()
-        .push(format!("{method} http://{host}/{}", path.split('?').next().unwrap()));
-    let mut server = TcpStream::connect(host).ok()?;
-    let headers: Vec<&str> = headers
-        .lines()
-        .filter(|line| !line.to_ascii_lowercase().starts_with("connection"))
-        .collect();
-    let head = format!(
-        "{method} /{path} HTTP/1.1\r\n{}connection: close\r\n\r\n",
-        headers.join("\r\n")
-    );
-    server
-        .write_all(head.replace("\r\n\r\nconnection", "\r\nconnection").as_bytes())
-        .ok()?;
-    let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
-    thread::spawn(move || std::io::copy(&mut from, &mut to));
-    std::io::copy(&mut server, &mut client).ok()?;
-    client.shutdown(std::net::Shutdown::Both).ok()
-}
 
 /// A file up and down again through `api`; `carried` has seen every kind of request that this takes.
 fn goes_through(api: &HfApi, hub: &hub_tests::TestHub, proxy: &Proxy) {
@@ -85,7 +21,7 @@ fn goes_through(api: &HfApi, hub: &hub_tests::TestHub, proxy: &Proxy) {
 
     let carried = proxy.carried();
     let seen = |begin: String| {
-        let seen = carried.iter().any(|line| line.starts_with(&begin));
+        let seen = carried.iter().any(|one| one.to_string().starts_with(&begin));
         assert!(seen, "{begin} did not go through the proxy: {carried:#?}");
     };
     seen(format!("POST {}/api/repos/create", hub.url()));
@@ -102,7 +38,7 @@ fn a_proxy_that_is_set_carries_every_kind_of_request() {
     let hub = env.start_hub();
     let proxy = Proxy::start();
     let builder = HfApi::builder().endpoint(hub.url()).token(Token::new(ADA).unwrap());
-    let api = builder.proxy(&proxy.url).build().unwrap();
+    let api = builder.proxy(proxy.url()).build().unwrap();
     goes_through(&api, &hub, &proxy);
 }
 
@@ -119,12 +55,12 @@ fn the_environments_proxy_is_used_and_no_proxy_is_kept() {
             });
         let output = command.success();
         assert!(output.stdout.contains("ada"), "{}", output.stdout);
-        std::mem::take(&mut *proxy.carried.lock().unwrap()).len()
+        proxy.take().len()
     };
     assert_eq!(whoami(&[]), 0);
-    assert!(whoami(&[("http_proxy", &proxy.url)]) > 0);
-    assert!(whoami(&[("ALL_PROXY", &proxy.url)]) > 0);
-    assert_eq!(whoami(&[("http_proxy", &proxy.url), ("no_proxy", "127.0.0.1")]), 0);
+    assert!(whoami(&[("http_proxy", proxy.url())]) > 0);
+    assert!(whoami(&[("ALL_PROXY", proxy.url())]) > 0);
+    assert_eq!(whoami(&[("http_proxy", proxy.url()), ("no_proxy", "127.0.0.1")]), 0);
 }
 
 #[test]
