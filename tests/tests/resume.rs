@@ -228,8 +228,7 @@ fn c_041_a_file_that_changed_meanwhile_is_fetched_from_nothing() {
 fn c_042_what_was_damaged_meanwhile_is_found_out() {
     let world = World::new();
     let root = world.env.root().join("cache");
-    let left = world.interrupted(To::Cache, &root);
-    let noted = left.noted;
+    let interrupted = world.interrupted(To::Cache, &root);
 
     // Bytes that have changed: only the hash tells, and then all is fetched anew.
     let (damaged, left) = world.copy(&root, "damaged");
@@ -241,7 +240,7 @@ fn c_042_what_was_damaged_meanwhile_is_found_out() {
     assert_nothing_left(&damaged);
 
     // A file or a journal that cannot be right: nothing of it is used.
-    let text = fs_err::read_to_string(left(&root).unwrap().journal).unwrap();
+    let text = fs_err::read_to_string(&interrupted.journal).unwrap();
     let other = text.replacen(r#""etag":""#, r#""etag":"00"#, 1);
     let beyond = text.replace(r#""done":["#, &format!(r#""done":[[{},{}],"#, SIZE - 1, SIZE + 1));
     assert!(other != text && beyond != text);
@@ -268,6 +267,6 @@ fn c_042_what_was_damaged_meanwhile_is_found_out() {
     file.set_len(SIZE as u64 + 1000).unwrap();
     let (fetched, bytes) = world.finish(To::Cache, &long, None);
     assert!(bytes == world.bytes);
-    assert!(fetched <= SIZE as u64 - noted);
+    assert!(fetched <= SIZE as u64 - interrupted.noted);
     assert_nothing_left(&long);
 }
