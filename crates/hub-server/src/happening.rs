@@ -10,6 +10,7 @@ use hub_types::{RepoId, RepoType};
 use serde_json::{Value, json};
 
 use crate::app::App;
+use crate::clock;
 use crate::delivery::Delivery;
 use crate::error::Result;
 use crate::store::discussions::{Discussion, Event};
@@ -28,6 +29,8 @@ pub(crate) struct Happening {
     pub(crate) comment: Option<Event>,
     /// What else the payload has, such as `updatedRefs`.
     pub(crate) more: Value,
+    /// When. It is told a little later, and not to webhooks that were made meanwhile.
+    pub(crate) at: String,
 }
 
 impl Happening {
@@ -39,6 +42,7 @@ impl Happening {
             discussion: None,
             comment: None,
             more: json!({}),
+            at: clock::now().to_string(),
         }
     }
 
@@ -136,7 +140,8 @@ fn messages(app: &App, store: &Store, happening: &Happening) -> Result<Vec<Deliv
     for webhook in store.db.webhooks(None)? {
         let repo = &happening.repo;
         // A webhook learns what its owner may know.
-        if !webhook.wants(repo, happening.domain())
+        if webhook.created > happening.at
+            || !webhook.wants(repo, happening.domain())
             || (repo.is_private() && !store.db.is_of(webhook.user, repo.namespace())?)
         {
             continue;

@@ -123,6 +123,7 @@ async fn create(app: App, caller: Caller, Json(body): Json<Settings>) -> Result<
             .unwrap_or_else(|| DOMAINS.iter().map(|&domain| domain.to_owned()).collect()),
         secret: body.secret,
         disabled: false,
+        created: String::new(),
     };
     let saved = webhook.clone();
     webhook.oid = app.run(move |store| store.db.save_webhook(&saved)).await?;

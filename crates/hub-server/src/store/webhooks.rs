@@ -39,6 +39,8 @@ pub(crate) struct Webhook {
     pub(crate) domains: Vec<String>,
     pub(crate) secret: Option<String>,
     pub(crate) disabled: bool,
+    /// When it was made; empty before it is saved.
+    pub(crate) created: String,
 }
 
 impl Webhook {
@@ -52,7 +54,7 @@ impl Webhook {
     }
 }
 
-const COLUMNS: &str = "oid, user, url, watched, domains, secret, disabled";
+const COLUMNS: &str = "oid, user, url, watched, domains, secret, disabled, created";
 
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Webhook> {
     Ok(Webhook {
@@ -63,6 +65,7 @@ fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<Webhook> {
         domains: serde_json::from_str(row.get_ref(4)?.as_str()?).unwrap_or_default(),
         secret: row.get(5)?,
         disabled: row.get(6)?,
+        created: row.get(7)?,
     })
 }
 
@@ -95,7 +98,7 @@ impl Db {
         let domains = serde_json::to_string(&webhook.domains).unwrap_or_default();
         self.lock().execute(
             &format!(
-                "INSERT INTO webhooks ({COLUMNS}, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
+                "INSERT INTO webhooks ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
                  ON CONFLICT (oid) DO UPDATE SET url = excluded.url, watched = excluded.watched,
                     domains = excluded.domains, secret = excluded.secret, disabled = excluded.disabled"
             ),
