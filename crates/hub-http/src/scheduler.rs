@@ -224,9 +224,12 @@ impl fmt::Debug for CommitScheduler {
 }
 
 enum Command {
-    Commit(oneshot::Sender<Result<Option<CommitInfo>>>),
-    Close(oneshot::Sender<Result<Option<CommitInfo>>>),
+    Commit(Answer),
+    Close(Answer),
 }
+
+/// Takes the commit to whoever asked for it.
+type Answer = oneshot::Sender<Result<Option<CommitInfo>>>;
 
 impl CommitScheduler {
     /// The repository.
@@ -328,6 +331,9 @@ impl Work {
     async fn run(mut self, every: Duration, mut commands: mpsc::UnboundedReceiver<Command>, failure: Failure) {
         let mut ticks = tokio::time::interval(every);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        // The first comes at once, and before any command.
+        ticks.tick().await;
+        self.commit_and_tell(None, &failure).await;
         loop {
             let (answer, ends) = tokio::select! {
                 _ = ticks.tick() => (None, false),
@@ -338,18 +344,22 @@ impl Work {
                     None => (None, true),
                 },
             };
-            let result = self.commit().await;
-            *failure.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(Error::to_string);
-            if let Err(err) = &result {
-                tracing::warn!(repo = %self.repo.id(), error = %err, "a scheduled commit failed; it is tried again with the next one");
-            }
-            if let Some(answer) = answer {
-                // Nobody may wait for it any more.
-                let _ = answer.send(result);
-            }
+            self.commit_and_tell(answer, &failure).await;
             if ends {
                 return;
             }
+        }
+    }
+
+    async fn commit_and_tell(&mut self, answer: Option<Answer>, failure: &Failure) {
+        let result = self.commit().await;
+        *failure.lock().unwrap_or_else(PoisonError::into_inner) = result.as_ref().err().map(Error::to_string);
+        if let Err(err) = &result {
+            tracing::warn!(repo = %self.repo.id(), error = %err, "a scheduled commit failed; it is tried again with the next one");
+        }
+        if let Some(answer) = answer {
+            // Nobody may wait for it any more.
+            let _ = answer.send(result);
         }
     }
 
