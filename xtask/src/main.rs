@@ -23,7 +23,9 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [STEP]...    Run every check and test, or only these steps; installs what they need
-  bench [MIB]       Measure the release binary against the official client, with a file of 2048 MiB or this size
+  bench [write] [CASE]... [--size MIB] [--runs N]
+                    Measure the release binary against its peers: all cases or these, with a large file of 2048 MiB,
+                    7 times; write puts the table into docs/benchmarks.md. Installs the peers
   bench repository [MIB]
                     Measure the git way against the HTTP way: time, bytes and disk, with a file of 256 MiB or this size
   coverage [write]  Check that every operation of the official client is there, or write the table of them
@@ -52,12 +54,11 @@ fn run() -> Result<()> {
             }
             Ok(())
         }
-        ["bench"] => bench::run(&sh, bench::SIZE),
         ["bench", "repository"] => bench::repository(&sh, bench::REPOSITORY_SIZE),
         ["bench", "repository", size] => {
             bench::repository(&sh, size.parse().context("the size must be a whole number of MiB")?)
         }
-        ["bench", size] => bench::run(&sh, size.parse().context("the size must be a whole number of MiB")?),
+        ["bench", words @ ..] => bench::run(&sh, words),
         ["coverage"] => coverage::run(&sh, false),
         ["coverage", "write"] => coverage::run(&sh, true),
         ["test", steps @ ..] => test::run(&sh, steps),

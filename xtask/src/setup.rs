@@ -10,17 +10,28 @@ pub(crate) struct Python {
     pub(crate) version: &'static str,
     /// The environment variable by which the tests get its interpreter.
     pub(crate) variable: &'static str,
+    /// What else is installed beside it.
+    pub(crate) with: Option<&'static str>,
 }
+
+/// The release with `hf_transfer`, the fast way to download before Xet: only measured against.
+pub(crate) const HF_TRANSFER: Python = Python {
+    version: "0.36.2",
+    variable: "",
+    with: Some("hf_transfer==0.1.9"),
+};
 
 /// The newest release, and the last one before the HTTP library changed and `Repository` went.
 pub(crate) const PYTHONS: &[Python] = &[
     Python {
         version: "2.4.0",
         variable: "HUB_TEST_PYTHON_2_4",
+        with: None,
     },
     Python {
         version: "0.36.2",
         variable: "HUB_TEST_PYTHON_0_36",
+        with: None,
     },
 ];
 
@@ -52,7 +63,11 @@ pub(crate) fn interpreter(sh: &Shell, python: &Python) -> Result<PathBuf> {
 }
 
 fn environment(sh: &Shell, python: &Python) -> Result<PathBuf> {
-    Ok(target_dir(sh)?.join("python").join(python.version))
+    let name = match python.with {
+        None => python.version.to_owned(),
+        Some(with) => format!("{}+{with}", python.version),
+    };
+    Ok(target_dir(sh)?.join("python").join(name))
 }
 
 fn git(sh: &Shell) -> Result<()> {
@@ -80,7 +95,9 @@ pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
         install(sh, &["python3", "python3-venv"])?;
     }
     let dir = environment(sh, python)?;
-    let requirement = format!("huggingface_hub=={}", python.version);
+    let requirements = [format!("huggingface_hub=={}", python.version)];
+    let requirements: Vec<String> = requirements.into_iter().chain(python.with.map(str::to_owned)).collect();
+    let requirement = requirements.join(" ");
     let base = cmd!(sh, "python3 -c 'import sys; print(sys.version, sys.prefix)'")
         .quiet()
         .read()?;
@@ -97,7 +114,7 @@ pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
     let interpreter = dir.join("bin").join("python");
     cmd!(
         sh,
-        "{interpreter} -m pip install --quiet --disable-pip-version-check --no-input {requirement}"
+        "{interpreter} -m pip install --quiet --disable-pip-version-check --no-input {requirements...}"
     )
     .quiet()
     .run()
@@ -108,11 +125,30 @@ pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
 
 /// GNU time, which says how much memory a command held. (A shell's own `time` does not.)
 pub(crate) fn gnu_time(sh: &Shell) -> Result<PathBuf> {
-    let path = PathBuf::from("/usr/bin/time");
-    if !path.is_file() {
-        install(sh, &["time"])?;
+    program(sh, "time", "time")
+}
+
+/// The path of a program that a Debian package brings, which is installed where it is missing.
+pub(crate) fn program(sh: &Shell, name: &str, package: &str) -> Result<PathBuf> {
+    let find = || {
+        let folders = [
+            "/usr/local/bin",
+            "/usr/bin",
+            "/bin",
+            "/usr/local/sbin",
+            "/usr/sbin",
+            "/sbin",
+        ];
+        folders
+            .iter()
+            .map(|folder| PathBuf::from(folder).join(name))
+            .find(|path| path.is_file())
+    };
+    if let Some(path) = find() {
+        return Ok(path);
     }
-    Ok(path)
+    install(sh, &[package])?;
+    find().with_context(|| format!("{name} is not there, although the package {package} is"))
 }
 
 fn runs(sh: &Shell, program: &str, args: &[&str]) -> bool {

@@ -1,60 +1,144 @@
-//! `cargo xtask bench`: the release binary against the official client, on a Hub of this machine, medians of a few runs.
+//! `cargo xtask bench`: the release binary against what people could use in its place, in turn and in one run.
 
-use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+mod cases;
+mod files;
+mod link;
+mod measure;
+mod peers;
 
-use anyhow::{Context as _, Result, ensure};
-use xshell::{Shell, TempDir, cmd};
+use std::fmt::Write as _;
+use std::path::Path;
 
-use crate::setup::{self, PYTHONS};
+use anyhow::{Context as _, Result, bail};
+use xshell::{Shell, cmd};
 
-/// Runs of `hub version`, and of each transfer.
-const QUICK_RUNS: usize = 30;
-const TRANSFER_RUNS: usize = 3;
+use crate::setup;
+use measure::Measured;
 
-/// Size of the transferred file, in MiB, unless another is given.
-pub(crate) const SIZE: u64 = 2048;
+/// Where the table stands.
+const TABLE: &str = "docs/benchmarks.md";
 
-pub(crate) fn run(sh: &Shell, size: u64) -> Result<()> {
-    let time = setup::gnu_time(sh)?;
-    let python = &PYTHONS[0];
-    setup::virtual_environment(sh, python)?;
-    let hf = setup::interpreter(sh, python)?.with_file_name("hf");
-    cmd!(sh, "cargo build --locked --release --package hub-cli").run()?;
-    let hub = setup::target_dir(sh)?.join("release").join("hub");
-    let binary = hub.metadata()?.len();
-    println!("hub: {:.1} MB, built for release without Xet", binary as f64 / 1e6);
+/// Size of the large file, in MiB, unless another is given.
+const SIZE: u64 = 2048;
+/// Runs of each tool in each case, unless another number is given.
+const RUNS: usize = 7;
 
-    let bench = Bench {
-        dir: sh.create_temp_dir()?,
-        time,
-        size,
-    };
-    let ours = bench.quick(&hub, &["version"])?;
-    println!("hub version: {ours}");
-    let theirs = bench.quick(&hf, &["version"])?;
-    println!("hf version:  {theirs}");
-
-    let server = bench.serve(&hub)?;
-    let tools = [("hub", &hub), ("hf", &hf)];
-    for (kind, transfer) in [("upload", Bench::upload as Transfer), ("download", Bench::download)] {
-        let mut rates = Vec::new();
-        for (name, program) in tools {
-            let mut runs = Vec::new();
-            for number in 0..TRANSFER_RUNS {
-                runs.push(transfer(&bench, &server, name, program, number)?);
+/// Measures the cases named, or all of them; with `write` the table goes into the docs.
+pub(crate) fn run(sh: &Shell, words: &[&str]) -> Result<()> {
+    let (mut size, mut runs, mut write, mut wanted) = (SIZE, RUNS, false, Vec::new());
+    let mut words = words.iter();
+    while let Some(&word) = words.next() {
+        let mut number = |name| -> Result<u64> {
+            let value = words.next().with_context(|| format!("{name} needs a number"))?;
+            value.parse().with_context(|| format!("'{value}' is no whole number"))
+        };
+        match word {
+            "--size" => size = number(word)?,
+            "--runs" => runs = number(word)?.max(1) as usize,
+            "write" => write = true,
+            name if cases::CASES.iter().any(|case| case.name == name) => wanted.push(name),
+            other => {
+                let names: Vec<&str> = cases::CASES.iter().map(|case| case.name).collect();
+                bail!("there is no case '{other}': they are {}", names.join(", "));
             }
-            let measured = Measured::median(runs);
-            let rate = size as f64 * 1.048_576 / measured.wall.as_secs_f64();
-            println!("{name} {kind} of {size} MiB: {measured}, {rate:.0} MB/s");
-            rates.push(rate);
         }
-        println!("{kind}: hub has {:.1} times the throughput of hf", rates[0] / rates[1]);
+    }
+    let dir = sh.create_temp_dir()?;
+    let peers = peers::Peers::find(sh)?;
+    let bench = cases::Bench::start(sh, dir.path(), &peers, size)?;
+    let mut table = String::new();
+    for case in cases::CASES {
+        if !wanted.is_empty() && !wanted.contains(&case.name) {
+            continue;
+        }
+        println!("\n{}: {}", case.name, case.what);
+        let tools = (case.tools)(&bench)?;
+        let measured = in_turn(&tools, runs)?;
+        table += &rows(case, &tools, &measured);
+    }
+    let page = format!("{}{table}", head(sh, &peers, size, runs)?);
+    println!("\n{page}");
+    if write {
+        sh.write_file(TABLE, page)?;
     }
     Ok(())
+}
+
+/// A tool in a case: one run of it, from an empty state to the checked result.
+pub(crate) struct Tool<'a> {
+    name: &'static str,
+    /// Less than the others', where a run takes minutes and always as long.
+    most_runs: usize,
+    /// How many bytes a run moves, where that is what counts.
+    bytes: u64,
+    run: Box<dyn Fn(usize) -> Result<Measured> + 'a>,
+}
+
+/// Each tool once, and again: what else the machine does meets all of them.
+fn in_turn(tools: &[Tool<'_>], runs: usize) -> Result<Vec<Measured>> {
+    let mut measured = vec![Vec::new(); tools.len()];
+    for number in 0..runs {
+        for (tool, measured) in tools.iter().zip(&mut measured) {
+            if number < tool.most_runs {
+                let result = (tool.run)(number).with_context(|| format!("{} failed", tool.name))?;
+                println!("  {} {}: {}, {}", tool.name, number + 1, result.time(), result.peak());
+                measured.push(result);
+            }
+        }
+    }
+    Ok(measured.iter().map(|runs| Measured::median(runs)).collect())
+}
+
+fn rows(case: &cases::Case, tools: &[Tool<'_>], measured: &[Measured]) -> String {
+    let mut rows = format!(
+        "\n## {}\n\n| | time | rate | peak memory | `hub` is faster by |\n|---|---|---|---|---|\n",
+        case.what
+    );
+    let ours = measured[0].wall.as_secs_f64();
+    for (tool, measured) in tools.iter().zip(measured) {
+        let seconds = measured.wall.as_secs_f64();
+        let rate = match tool.bytes {
+            0 => String::new(),
+            bytes => format!("{:.0} MB/s", bytes as f64 / seconds / 1e6),
+        };
+        let _ = writeln!(
+            rows,
+            "| {} | {} | {rate} | {} | {:.2} |",
+            tool.name,
+            measured.time(),
+            measured.peak(),
+            seconds / ours
+        );
+    }
+    rows
+}
+
+fn head(sh: &Shell, peers: &peers::Peers, size: u64, runs: usize) -> Result<String> {
+    let cpu = sh.read_file("/proc/cpuinfo").unwrap_or_default();
+    let cpu = cpu
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .unwrap_or_default();
+    let cpu = cpu.trim_start_matches([' ', '\t', ':']);
+    let cores = std::thread::available_parallelism()?;
+    let memory = sh.read_file("/proc/meminfo").unwrap_or_default();
+    let memory = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .unwrap_or_default();
+    let memory: u64 = memory.trim().trim_end_matches(" kB").parse().unwrap_or_default();
+    let kernel = cmd!(sh, "uname -sr").quiet().read()?;
+    let rustc = cmd!(sh, "rustc --version").quiet().read()?;
+    Ok(format!(
+        "# Benchmarks\n\n\
+         Written by `cargo xtask bench write`. Every tool of a case runs in turn, {runs} times (where a run takes minutes,\n\
+         fewer), in one go; times are medians of whole commands, memory is the largest of all runs. The large file has\n\
+         {size} MiB. Downloads come from nginx, which serves it as the Hub does, uploads go to `hub serve`, all on this\n\
+         machine: {cores} cores ({cpu}), {:.0} GiB, {kernel}, {rustc}.\n\n\
+         {}\n",
+        memory as f64 / 1048576.0,
+        peers.versions(sh)?,
+    ))
 }
 
 /// Size of the large file that the git way and the HTTP way are measured with, in MiB.
@@ -74,197 +158,7 @@ pub(crate) fn repository(sh: &Shell, size: u64) -> Result<()> {
     Ok(())
 }
 
-type Transfer = fn(&Bench, &Server, &str, &Path, usize) -> Result<Measured>;
-
-/// Where it all happens, and GNU time to measure memory with.
-struct Bench {
-    dir: TempDir,
-    time: PathBuf,
-    /// In MiB.
-    size: u64,
-}
-
-/// How long one command took, and the most memory that it held.
-#[derive(Clone, Copy)]
-struct Measured {
-    wall: Duration,
-    /// In KiB.
-    memory: u64,
-}
-
-impl Measured {
-    /// The median time, and the largest memory: a peak is what it is.
-    fn median(mut runs: Vec<Self>) -> Self {
-        runs.sort_by_key(|run| run.wall);
-        Self {
-            wall: runs[runs.len() / 2].wall,
-            memory: runs.iter().map(|run| run.memory).max().unwrap_or_default(),
-        }
-    }
-}
-
-impl std::fmt::Display for Measured {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let wall = self.wall.as_secs_f64();
-        let memory = self.memory as f64 / 1024.0;
-        if wall < 1.0 {
-            write!(f, "{:.1} ms, {memory:.1} MiB", wall * 1000.0)
-        } else {
-            write!(f, "{wall:.2} s, {memory:.1} MiB")
-        }
-    }
-}
-
-impl Bench {
-    fn quick(&self, program: &Path, args: &[&str]) -> Result<Measured> {
-        let mut runs = Vec::new();
-        for _ in 0..QUICK_RUNS {
-            runs.push(self.measure(program, args, &[])?);
-        }
-        Ok(Measured::median(runs))
-    }
-
-    /// Runs a command that must succeed, in an environment of its own.
-    fn measure(&self, program: &Path, args: &[&str], variables: &[(&str, &str)]) -> Result<Measured> {
-        let report = self.dir.path().join("memory");
-        let mut command = Command::new(&self.time);
-        command
-            .args(["--format", "%M", "--output"])
-            .arg(&report)
-            .arg(program)
-            .args(args)
-            .env_clear()
-            .env("PATH", "/usr/bin:/bin")
-            .env("HOME", self.dir.path())
-            .env("HF_HUB_DISABLE_XET", "1")
-            .env("HF_HUB_DISABLE_TELEMETRY", "1")
-            .env("HF_HUB_DISABLE_UPDATE_CHECK", "1")
-            .envs(variables.iter().copied());
-        let start = Instant::now();
-        let output = command
-            .output()
-            .with_context(|| format!("cannot run {}", program.display()))?;
-        let wall = start.elapsed();
-        ensure!(
-            output.status.success(),
-            "{} {} failed: {}",
-            program.display(),
-            args.join(" "),
-            String::from_utf8_lossy(&output.stderr)
-        );
-        let memory = Shell::new()?.read_file(&report)?;
-        Ok(Measured {
-            wall,
-            memory: memory.trim().parse().context("GNU time printed no number")?,
-        })
-    }
-
-    /// Starts the Hub that both clients talk to.
-    fn serve(&self, hub: &Path) -> Result<Server> {
-        let mut child = Command::new(hub)
-            .args(["serve", "--json", "--port", "0", "--root"])
-            .arg(self.dir.path().join("hub"))
-            .env("HOME", self.dir.path())
-            .stdout(Stdio::piped())
-            .spawn()
-            .context("cannot start hub serve")?;
-        let mut line = String::new();
-        let stdout = child.stdout.take().context("stdout is piped")?;
-        let read = BufReader::new(stdout).read_line(&mut line);
-        // From here on the child ends with the value.
-        let mut server = Server {
-            child,
-            url: String::new(),
-            token: String::new(),
-        };
-        read?;
-        let ready: serde_json::Value = serde_json::from_str(&line).context("hub serve did not say that it is ready")?;
-        let field = |name: &str| ready[name].as_str().map(str::to_owned);
-        server.url = field("url").context("hub serve named no url")?;
-        server.token = field("token").context("hub serve named no token")?;
-        Ok(server)
-    }
-
-    fn upload(&self, server: &Server, name: &str, program: &Path, number: usize) -> Result<Measured> {
-        let file = self.dir.path().join("large.bin");
-        // Other bytes in each run: a Hub that has them would ask for none.
-        noise(&file, self.size, seed(name, number))?;
-        let path = file.to_str().context("the temporary folder's name is text")?;
-        let repo = repo(name, number);
-        let home = self.home(name, number)?;
-        self.measure(
-            program,
-            &["upload", &repo, path, "large.bin", "--quiet"],
-            &[
-                ("HF_ENDPOINT", &server.url),
-                ("HF_TOKEN", &server.token),
-                ("HF_HOME", &home),
-            ],
-        )
-    }
-
-    /// Downloads what `upload` has put there, into an empty cache.
-    fn download(&self, server: &Server, name: &str, program: &Path, number: usize) -> Result<Measured> {
-        let repo = repo(name, number);
-        let home = self.home(name, number)?;
-        let measured = self.measure(
-            program,
-            &["download", &repo, "large.bin", "--quiet"],
-            &[
-                ("HF_ENDPOINT", &server.url),
-                ("HF_TOKEN", &server.token),
-                ("HF_HOME", &home),
-            ],
-        );
-        Shell::new()?.remove_path(&home)?;
-        measured
-    }
-
-    fn home(&self, name: &str, number: usize) -> Result<String> {
-        let home = self.dir.path().join(format!("home-{name}-{number}"));
-        let text = home.to_str().context("the temporary folder's name is text")?;
-        Ok(text.to_owned())
-    }
-}
-
-fn repo(name: &str, number: usize) -> String {
-    format!("local/bench-{name}-{number}")
-}
-
-fn seed(name: &str, number: usize) -> u64 {
-    name.len() as u64 * 1000 + number as u64 + 1
-}
-
-/// Writes a file of so many MiB that no compression shortens.
-fn noise(path: &Path, size: u64, seed: u64) -> Result<()> {
-    let mut out = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for _ in 0..size << 17 {
-        // xorshift64
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        out.write_all(&state.to_le_bytes())?;
-    }
-    out.flush()?;
-    Ok(())
-}
-
-/// The Hub; it ends when this is dropped.
-struct Server {
-    child: Child,
-    url: String,
-    token: String,
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let pid = self.child.id().to_string();
-        // So that it frees its folder in order.
-        let asked = Command::new("kill").args(["-TERM", &pid]).status();
-        if !asked.is_ok_and(|status| status.success()) {
-            let _ = self.child.kill();
-        }
-        let _ = self.child.wait();
-    }
+/// The path as text: the commands' arguments are.
+fn text(path: &Path) -> Result<&str> {
+    path.to_str().context("the temporary folder's name is text")
 }

@@ -1,0 +1,493 @@
+//! What is measured.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+use fs_err as fs;
+use xshell::Shell;
+
+use super::files::{self, COMMIT, Nginx, Repo};
+use super::link::{self, Link};
+use super::measure::{Measured, Run, Stopwatch};
+use super::peers::Peers;
+use super::{Tool, text};
+
+/// One thing that all tools do.
+pub(super) struct Case {
+    pub(super) name: &'static str,
+    pub(super) what: &'static str,
+    /// Ours comes first.
+    pub(super) tools: for<'a> fn(&'a Bench<'a>) -> Result<Vec<Tool<'a>>>,
+}
+
+pub(super) const CASES: &[Case] = &[
+    Case {
+        name: "version",
+        what: "Start of the command (`version`)",
+        tools: |bench| {
+            Ok(vec![
+                bench.version("hub", &bench.peers.hub),
+                bench.version("hf", &bench.peers.hf),
+            ])
+        },
+    },
+    Case {
+        name: "large",
+        what: "Download of one large file, hashes not checked",
+        tools: |bench| {
+            let peers = bench.peers;
+            Ok(vec![
+                bench.download("hub", &peers.hub, &bench.endpoint, LARGE, &[("HUB_VERIFY", "0")]),
+                bench.peer("hf-hub", LARGE),
+                bench.curl(&bench.endpoint, LARGE, usize::MAX),
+                bench.aria2c("aria2c", &bench.endpoint, LARGE, 1),
+                bench.download(
+                    "hf with hf_transfer",
+                    &peers.hf_transfer,
+                    &bench.endpoint,
+                    LARGE,
+                    &[("HF_HUB_ENABLE_HF_TRANSFER", "1")],
+                ),
+            ])
+        },
+    },
+    Case {
+        name: "verified",
+        what: "Download of one large file, its hash checked (by `hub` alone; no other tool can)",
+        tools: |bench| {
+            let peers = bench.peers;
+            Ok(vec![
+                bench.download("hub", &peers.hub, &bench.endpoint, LARGE, &[]),
+                bench.peer("hf-hub, unchecked", LARGE),
+                bench.download("hf, unchecked", &peers.hf, &bench.endpoint, LARGE, &[]),
+            ])
+        },
+    },
+    Case {
+        name: "limited",
+        what: "Download of 1 GiB, 16 MB/s a connection",
+        tools: |bench| bench.over_link(Duration::ZERO),
+    },
+    Case {
+        name: "far",
+        what: "Download of 1 GiB, 16 MB/s a connection, 80 ms round trip",
+        tools: |bench| bench.over_link(Duration::from_millis(80)),
+    },
+    Case {
+        name: "small",
+        what: "Download of 1,000 files of 4 KiB",
+        tools: |bench| Ok(bench.snapshots(SMALL)),
+    },
+    Case {
+        name: "many",
+        what: "Download of 2,000 files of 16 KiB",
+        tools: |bench| Ok(bench.snapshots(MANY)),
+    },
+    Case {
+        name: "cached",
+        what: "Snapshot of 1,000 files that are all in the cache",
+        tools: |bench| bench.cached(),
+    },
+    Case {
+        name: "scan",
+        what: "List of a cache with 500 repositories of 20 files",
+        tools: |bench| bench.scan(),
+    },
+    Case {
+        name: "upload",
+        what: "Upload of one large LFS file",
+        tools: |bench| {
+            Ok(vec![
+                bench.upload("hub", &bench.peers.hub),
+                bench.upload("hf", &bench.peers.hf),
+            ])
+        },
+    },
+    Case {
+        name: "upload-folder",
+        what: "Upload of 2,000 files of 16 KiB",
+        tools: |bench| {
+            files::many(&bench.dir.join("folder"), 2000, 16 << 10, 77)?;
+            Ok(vec![
+                bench.upload_folder("hub", &bench.peers.hub),
+                bench.upload_folder("hf", &bench.peers.hf),
+            ])
+        },
+    },
+];
+
+/// Names of the repositories that nginx serves.
+const LARGE: &str = "large";
+const MIDDLE: &str = "middle";
+const SMALL: &str = "small";
+const MANY: &str = "many";
+/// The one file of the first two.
+const FILE: &str = "part-00000.bin";
+/// Bytes a second that a limited connection carries.
+const LIMIT: f64 = 16e6;
+
+/// Where it all happens.
+pub(super) struct Bench<'a> {
+    dir: PathBuf,
+    peers: &'a Peers,
+    watch: Stopwatch,
+    nginx: Nginx,
+    /// nginx, as a Hub.
+    endpoint: String,
+    hub: Hub,
+    repos: Vec<Repo>,
+    /// Of the large file, in bytes.
+    size: u64,
+}
+
+impl<'a> Bench<'a> {
+    pub(super) fn start(sh: &Shell, dir: &Path, peers: &'a Peers, size: u64) -> Result<Self> {
+        let size = size << 20;
+        let repo = |name, files, size| Repo { name, files, size };
+        let repos = vec![
+            repo(LARGE, 1, size),
+            repo(MIDDLE, 1, size.min(1 << 30)),
+            repo(SMALL, 1000, 4 << 10),
+            repo(MANY, 2000, 16 << 10),
+        ];
+        let served = dir.join("nginx");
+        fs::create_dir_all(&served)?;
+        // Its workers are of another user.
+        Command::new("chmod").arg("a+rx").arg(dir).arg(&served).status()?;
+        let nginx = Nginx::start(sh, &peers.nginx, &served, &repos)?;
+        Ok(Self {
+            dir: dir.to_owned(),
+            peers,
+            watch: Stopwatch {
+                time: peers.time.clone(),
+                dir: dir.to_owned(),
+            },
+            endpoint: format!("http://{}", nginx.address),
+            nginx,
+            hub: Hub::start(&peers.hub, dir)?,
+            repos,
+            size,
+        })
+    }
+
+    fn repo(&self, name: &str) -> &Repo {
+        self.repos
+            .iter()
+            .find(|repo| repo.name == name)
+            .expect("a case names a repository that is served")
+    }
+
+    fn tool(
+        &'a self,
+        name: &'static str,
+        bytes: u64,
+        most_runs: usize,
+        run: impl Fn(usize) -> Result<Measured> + 'a,
+    ) -> Tool<'a> {
+        Tool {
+            name,
+            most_runs,
+            bytes,
+            run: Box::new(run),
+        }
+    }
+
+    fn version(&'a self, name: &'static str, program: &'a Path) -> Tool<'a> {
+        self.tool(name, 0, usize::MAX, move |_| {
+            self.watch.run(&Run::new(program, &["version"]))
+        })
+    }
+
+    /// An empty home for one run.
+    fn home(&self) -> Result<PathBuf> {
+        let home = self.dir.join("home");
+        if home.exists() {
+            fs::remove_dir_all(&home)?;
+        }
+        fs::create_dir(&home)?;
+        Ok(home)
+    }
+
+    /// Runs a client with an empty home, and checks that as many bytes lie there as were to come.
+    fn fetch(
+        &self,
+        program: &Path,
+        args: &[&str],
+        endpoint: &str,
+        repo: &str,
+        more: &[(&'static str, &str)],
+    ) -> Result<Measured> {
+        let home = self.home()?;
+        let mut run = Run::new(program, args)
+            .with("HF_ENDPOINT", endpoint)
+            .with("HF_HOME", text(&home)?);
+        run.variables
+            .extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        let measured = self.watch.run(&run)?;
+        let repo = self.repo(repo);
+        let blobs = home.join(format!("hub/models--bench--{}/blobs", repo.name));
+        let there = fs::read_dir(&blobs).with_context(|| format!("{} is missing", blobs.display()))?;
+        let there = there
+            .map(|entry| Ok(entry?.metadata()?.len()))
+            .collect::<Result<Vec<u64>>>()?;
+        ensure!(
+            there.iter().sum::<u64>() == repo.files * repo.size,
+            "{} has fetched {} files of {} bytes",
+            program.display(),
+            there.len(),
+            there.iter().sum::<u64>()
+        );
+        fs::remove_dir_all(&home)?;
+        Ok(measured)
+    }
+
+    /// `hub download` or `hf download` of a repository's one file.
+    fn download(
+        &'a self,
+        name: &'static str,
+        program: &'a Path,
+        endpoint: &'a str,
+        repo: &'static str,
+        more: &'static [(&'static str, &'static str)],
+    ) -> Tool<'a> {
+        self.tool(name, self.repo(repo).size, usize::MAX, move |_| {
+            let id = format!("bench/{repo}");
+            self.fetch(program, &["download", &id, FILE, "--quiet"], endpoint, repo, more)
+        })
+    }
+
+    fn peer(&'a self, name: &'static str, repo: &'static str) -> Tool<'a> {
+        self.tool(name, self.repo(repo).size, usize::MAX, move |_| {
+            let id = format!("bench/{repo}");
+            self.fetch(&self.peers.hf_hub, &["file", &id, FILE], &self.endpoint, repo, &[])
+        })
+    }
+
+    /// A tool that knows no Hub, on the file's address.
+    fn plain(&self, program: &Path, args: &[&str], endpoint: &str, repo: &str) -> Result<Measured> {
+        let home = self.home()?;
+        let url = format!("{endpoint}/bench/{repo}/resolve/{COMMIT}/{FILE}");
+        let mut run = Run::new(program, args);
+        run.args.push(url);
+        let directory = format!(
+            "--{}={}",
+            if program == self.peers.curl {
+                "output-dir"
+            } else {
+                "dir"
+            },
+            text(&home)?
+        );
+        match program == self.peers.curl {
+            true => run.args.extend(["--output-dir".to_owned(), text(&home)?.to_owned()]),
+            false => run.args.push(directory),
+        }
+        let measured = self.watch.run(&run)?;
+        ensure!(
+            fs::metadata(home.join(FILE))?.len() == self.repo(repo).size,
+            "a file is not whole"
+        );
+        fs::remove_dir_all(&home)?;
+        Ok(measured)
+    }
+
+    fn curl(&'a self, endpoint: &'a str, repo: &'static str, most_runs: usize) -> Tool<'a> {
+        self.tool("curl -o", self.repo(repo).size, most_runs, move |_| {
+            self.plain(
+                &self.peers.curl,
+                &["--silent", "--show-error", "--fail", "-o", FILE],
+                endpoint,
+                repo,
+            )
+        })
+    }
+
+    fn aria2c(&'a self, name: &'static str, endpoint: &'a str, repo: &'static str, connections: usize) -> Tool<'a> {
+        self.tool(name, self.repo(repo).size, usize::MAX, move |_| {
+            let (many, split) = (format!("-x{connections}"), format!("-s{connections}"));
+            let args = [
+                "--quiet",
+                "--no-conf",
+                &many,
+                &split,
+                "-k1M",
+                "--file-allocation=falloc",
+                "--out",
+                FILE,
+            ];
+            self.plain(&self.peers.aria2c, &args, endpoint, repo)
+        })
+    }
+
+    fn over_link(&'a self, round_trip: Duration) -> Result<Vec<Tool<'a>>> {
+        let link = Link {
+            rate: LIMIT,
+            round_trip,
+        };
+        let address: SocketAddr = link::proxy(self.nginx.address, link)?;
+        // For as long as the process: a few bytes.
+        let endpoint: &'static str = Box::leak(format!("http://{address}").into_boxed_str());
+        Ok(vec![
+            self.download("hub", &self.peers.hub, endpoint, MIDDLE, &[]),
+            self.aria2c("aria2c -x16", endpoint, MIDDLE, 16),
+            self.curl(endpoint, MIDDLE, 1),
+        ])
+    }
+
+    fn snapshots(&'a self, repo: &'static str) -> Vec<Tool<'a>> {
+        let id = format!("bench/{repo}");
+        let bytes = self.repo(repo).files * self.repo(repo).size;
+        let official = |name, program: &'a Path| {
+            let id = id.clone();
+            self.tool(name, bytes, usize::MAX, move |_| {
+                self.fetch(program, &["download", &id, "--quiet"], &self.endpoint, repo, &[])
+            })
+        };
+        let peer = {
+            let id = id.clone();
+            self.tool("hf-hub", bytes, usize::MAX, move |_| {
+                self.fetch(&self.peers.hf_hub, &["snapshot", &id], &self.endpoint, repo, &[])
+            })
+        };
+        vec![official("hub", &self.peers.hub), peer, official("hf", &self.peers.hf)]
+    }
+
+    fn cached(&'a self) -> Result<Vec<Tool<'a>>> {
+        let id = format!("bench/{SMALL}");
+        let home = self.dir.join("cached");
+        let run = move |program: &'a Path, first: &str, id: &str| {
+            let args = if first == "snapshot" {
+                vec!["snapshot", id]
+            } else {
+                vec!["download", id, "--quiet"]
+            };
+            Run::new(program, &args)
+                .with("HF_ENDPOINT", self.endpoint.as_str())
+                .with("HF_HOME", home.to_string_lossy())
+        };
+        self.watch.run(&run(&self.peers.hub, "download", &id))?;
+        let tool = |name, program: &'a Path, first: &'static str, id: String| {
+            let run = run.clone();
+            self.tool(name, 0, usize::MAX, move |_| self.watch.run(&run(program, first, &id)))
+        };
+        let at_commit = {
+            let run = run.clone();
+            let id = id.clone();
+            self.tool("hub, at a commit", 0, usize::MAX, move |_| {
+                let mut run = run(&self.peers.hub, "download", &id);
+                run.args.extend(["--revision".to_owned(), COMMIT.to_owned()]);
+                self.watch.run(&run)
+            })
+        };
+        Ok(vec![
+            tool("hub", &self.peers.hub, "download", id.clone()),
+            at_commit,
+            tool("hf-hub", &self.peers.hf_hub, "snapshot", id.clone()),
+            tool("hf", &self.peers.hf, "download", id),
+        ])
+    }
+
+    fn scan(&'a self) -> Result<Vec<Tool<'a>>> {
+        let home = self.dir.join("scanned");
+        for repo in 0..500 {
+            let dir = home.join(format!("hub/models--bench--repo-{repo}"));
+            let snapshot = dir.join("snapshots").join(COMMIT);
+            fs::create_dir_all(&snapshot)?;
+            fs::create_dir_all(dir.join("blobs"))?;
+            fs::create_dir_all(dir.join("refs"))?;
+            fs::write(dir.join("refs/main"), COMMIT)?;
+            for file in 0..20 {
+                let blob = format!("{:040x}", repo * 100 + file);
+                fs::write(dir.join("blobs").join(&blob), vec![b'x'; 100 + file])?;
+                std::os::unix::fs::symlink(format!("../../blobs/{blob}"), snapshot.join(format!("file-{file}.txt")))?;
+            }
+        }
+        let list = |name, program: &'a Path| {
+            let home = home.clone();
+            self.tool(name, 0, usize::MAX, move |_| {
+                let run = Run::new(program, &["cache", "ls", "--quiet"]).with("HF_HOME", home.to_string_lossy());
+                self.watch.run(&run)
+            })
+        };
+        Ok(vec![list("hub", &self.peers.hub), list("hf", &self.peers.hf)])
+    }
+
+    /// Runs an upload to the embedded Hub.
+    fn send(&self, program: &Path, args: &[&str]) -> Result<Measured> {
+        let home = self.home()?;
+        self.watch.run(
+            &Run::new(program, args)
+                .with("HF_ENDPOINT", self.hub.url.as_str())
+                .with("HF_TOKEN", self.hub.token.as_str())
+                .with("HF_HUB_DISABLE_XET", "1")
+                .with("HF_HOME", text(&home)?),
+        )
+    }
+
+    fn upload(&'a self, name: &'static str, program: &'a Path) -> Tool<'a> {
+        self.tool(name, self.size, usize::MAX, move |number| {
+            let file = self.dir.join("upload.bin");
+            // Other bytes in each run: a Hub that has them would ask for none.
+            files::noise(&file, self.size, name.len() as u64 * 1000 + number as u64)?;
+            let id = format!("local/{name}-{number}");
+            self.send(program, &["upload", &id, text(&file)?, "large.bin", "--quiet"])
+        })
+    }
+
+    fn upload_folder(&'a self, name: &'static str, program: &'a Path) -> Tool<'a> {
+        self.tool(name, 2000 * (16 << 10), usize::MAX, move |number| {
+            let id = format!("local/{name}-folder-{number}");
+            let folder = self.dir.join("folder");
+            self.send(program, &["upload", &id, text(&folder)?, "--quiet"])
+        })
+    }
+}
+
+/// `hub serve`; it ends when this is dropped.
+struct Hub {
+    child: Child,
+    url: String,
+    token: String,
+}
+
+impl Hub {
+    fn start(program: &Path, dir: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .args(["serve", "--json", "--port", "0", "--root"])
+            .arg(dir.join("hub"))
+            .env("HOME", dir)
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start hub serve")?;
+        let mut line = String::new();
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let read = BufReader::new(stdout).read_line(&mut line);
+        // From here on the child ends with the value.
+        let mut hub = Self {
+            child,
+            url: String::new(),
+            token: String::new(),
+        };
+        read?;
+        let ready: serde_json::Value = serde_json::from_str(&line).context("hub serve did not say that it is ready")?;
+        let field = |name: &str| ready[name].as_str().map(str::to_owned);
+        hub.url = field("url").context("hub serve named no url")?;
+        hub.token = field("token").context("hub serve named no token")?;
+        Ok(hub)
+    }
+}
+
+impl Drop for Hub {
+    fn drop(&mut self) {
+        // So that it frees its folder in order.
+        let asked = Command::new("kill").arg(self.child.id().to_string()).status();
+        if !asked.is_ok_and(|status| status.success()) {
+            let _ = self.child.kill();
+        }
+        let _ = self.child.wait();
+    }
+}
