@@ -9,7 +9,7 @@ use hub_types::env::{self, Env};
 use hub_types::{CommitHash, PatternFilter, RepoId, RepoPath, Revision};
 
 use crate::disk;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fault;
 use crate::layout::{CACHEDIR_TAG, Layout, RepoLayout, joined};
 use crate::link;
@@ -218,10 +218,9 @@ impl Cache {
             return Ok(false);
         }
         // Written among the contents: a leftover below `refs` would count as a ref.
-        let blobs = layout.blobs();
-        fs::create_dir_all(&blobs)?;
-        disk::create_parents_below(&layout.refs(), revision.as_str())?;
-        let temporary = blobs.join(format!(".{}.ref", disk::hex8()));
+        self.create_blobs(&layout)?;
+        disk::create_parents_below(layout.dir(), &format!("refs/{revision}"))?;
+        let temporary = layout.blobs().join(format!(".{}.ref", disk::hex8()));
         disk::write_atomically(&file, &temporary, commit.as_str().as_bytes())?;
         Ok(true)
     }
@@ -234,7 +233,7 @@ impl Cache {
     pub fn mark_missing(&self, repo: &RepoId, commit: &CommitHash, path: &RepoPath) -> Result<()> {
         let layout = self.layout.repo(repo);
         self.create_snapshot(&layout, commit)?;
-        disk::create_parents_below(&layout.no_exist_dir(commit.as_str()), path.as_str())?;
+        disk::create_parents_below(layout.dir(), &format!(".no_exist/{commit}/{path}"))?;
         let mark = layout.no_exist(commit, path);
         match fs::OpenOptions::new().write(true).create_new(true).open(&mark) {
             Err(err) if err.kind() != ErrorKind::AlreadyExists => Err(err.into()),
@@ -247,10 +246,6 @@ impl Cache {
     /// A repository's folder comes into being with its `snapshots`: without them the Python client's scan calls it
     /// corrupted, and a process may die between the two.
     pub(crate) fn create_snapshot(&self, repo: &RepoLayout, commit: &CommitHash) -> Result<()> {
-        let snapshot = repo.snapshot(commit);
-        if snapshot.is_dir() {
-            return Ok(());
-        }
         if !repo.dir().exists() {
             // The one folder of the root that nobody scans.
             let whole = self.layout.locks().join(format!(".{}.new", disk::hex8()));
@@ -265,8 +260,21 @@ impl Cache {
             }
             fault::step("a repository's folder has its name");
         }
-        fs::create_dir_all(&snapshot)?;
-        Ok(())
+        disk::create_below(repo.dir(), &format!("snapshots/{commit}"))
+    }
+
+    /// Makes the folder of a repository's contents.
+    pub(crate) fn create_blobs(&self, repo: &RepoLayout) -> Result<()> {
+        disk::create_below(repo.dir(), "blobs")
+    }
+
+    /// Refuses a folder of lock files that is a link out of the cache. That it cannot be made is found out elsewhere.
+    pub(crate) fn check_locks(&self, repo: &RepoLayout) -> Result<()> {
+        let name = repo.dir().file_name().unwrap_or_default().to_string_lossy();
+        match disk::create_below(&self.layout.locks(), &name) {
+            Err(err @ Error::LeavesFolder { .. }) => Err(err),
+            _ => Ok(()),
+        }
     }
 
     /// Writes `CACHEDIR.TAG` if there is none. Best effort: only backup programs look at it.

@@ -72,6 +72,11 @@ pub(crate) fn create_parents_below(root: &Path, relative: &str) -> Result<()> {
     Ok(())
 }
 
+/// Creates the folder `relative` below `root`, as [`create_parents_below`] does.
+pub(crate) fn create_below(root: &Path, relative: &str) -> Result<()> {
+    create_parents_below(root, &format!("{relative}/-"))
+}
+
 fn check_link_stays(root: &Path, link: &Path) -> Result<()> {
     let stays = match (fs::canonicalize(root), fs::canonicalize(link)) {
         (Ok(root), Ok(target)) => target.starts_with(&root) && target.is_dir(),

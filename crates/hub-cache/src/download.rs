@@ -455,7 +455,8 @@ impl FileJob {
         let links = blocking(move || {
             let (repo, cache) = (prepare.layout(), prepare.hub.cache());
             cache.create_snapshot(&repo, &commit)?;
-            fs::create_dir_all(repo.blobs())?;
+            cache.create_blobs(&repo)?;
+            cache.check_locks(&repo)?;
             disk::create_parents_below(&repo.snapshot(&commit), prepare.path.as_str())?;
             cache.tag();
             Ok(cache.links_in(&repo))
@@ -498,7 +499,7 @@ impl FileJob {
                 // Somebody has pruned the partial file from under this process.
                 Err(Error::Io(err)) if err.kind() == ErrorKind::NotFound && attempts < 3 => {
                     tracing::warn!(%err, "a file vanished while it was downloaded; once more");
-                    fs::create_dir_all(repo.blobs())?;
+                    self.hub.cache().create_blobs(&repo)?;
                     disk::create_parents_below(&repo.snapshot(&known.commit), self.path.as_str())?;
                 }
                 Err(err) => return Err(err),

@@ -14,6 +14,7 @@ use hub_types::files::TreeEntry;
 use hub_types::{CommitHash, Etag, OneOrMany, PatternFilter, RepoId, RepoPath, RepoType, Revision, ValidationError};
 
 use crate::cache::{SnapshotState, missing_files};
+use crate::disk;
 use crate::download::{FileJob, FilePlan, Known, fits, may_be_served_from_cache, timeout};
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
@@ -318,9 +319,14 @@ impl Job {
             let (job, at) = (self.clone(), commit.clone());
             let kept = blocking(move || {
                 // A listing belongs to a snapshot: a repository's folder needs one to be seen as such.
-                if let Place::Cache = job.place {
-                    let cache = job.hub.cache();
-                    cache.create_snapshot(&cache.layout().repo(&job.repo), &at)?;
+                match &job.place {
+                    Place::Cache => {
+                        let cache = job.hub.cache();
+                        let repo = cache.layout().repo(&job.repo);
+                        cache.create_snapshot(&repo, &at)?;
+                        disk::create_below(repo.dir(), "trees")?;
+                    }
+                    Place::Local(dir) => disk::create_below(dir.root(), ".cache/huggingface/trees")?,
                 }
                 tree.write(&file)
             });
