@@ -7,6 +7,7 @@
 
 mod command;
 mod env;
+pub mod fake;
 mod filter;
 mod hub;
 mod proxy;

@@ -51,6 +51,8 @@ struct Answer {
     hang: bool,
     /// Sends the body in small pieces, about 600 KB a second.
     slow: bool,
+    /// Sends these bytes and nothing else.
+    raw: Option<Vec<u8>>,
 }
 
 impl Answer {
@@ -146,6 +148,10 @@ async fn serve(
         log.len()
     };
     let answer = answer(&seen, number);
+    if let Some(raw) = &answer.raw {
+        stream.write_all(raw).await?;
+        return stream.shutdown().await;
+    }
     stream.write_all(answer.head.as_bytes()).await?;
     stream.write_all(b"\r\n").await?;
     if answer.slow {
@@ -470,12 +476,7 @@ async fn a_dropped_call_leaves_what_can_be_resumed() {
         }
     }
     // The last write may still be under way; its end writes the journal.
-    for _ in 0..100 {
-        if journal::path(&test.partial()).exists() {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    journaled(&test, 4 << 20).await;
     test.options.resume = true;
     let fetched = test.fetch().await.unwrap();
     test.assert_complete(&bytes);
@@ -743,6 +744,61 @@ async fn a_cut_at_every_byte_is_mended() {
         test.assert_complete(&bytes);
         let start = server.seen()[2 * at + 1].range(40).map(|(start, _)| start);
         assert!(start.is_some_and(|start| start <= at), "cut at {at}");
+    }
+}
+
+#[tokio::test]
+async fn a_cut_at_every_byte_of_a_reply_is_mended() {
+    let bytes = content(40);
+    let whole = {
+        let seen = Seen {
+            target: String::new(),
+            headers: Vec::new(),
+        };
+        let answer = good(&seen, &bytes);
+        [answer.head.as_bytes(), b"\r\n", &answer.body].concat()
+    };
+    let body = bytes.clone();
+    let length = whole.len();
+    // Headers and all: what is no whole reply is none.
+    let server = Server::start(move |seen, number| match number % 2 {
+        1 => Answer {
+            raw: Some(whole[..(number / 2) % length].to_vec()),
+            ..Answer::default()
+        },
+        _ => good(seen, &body),
+    })
+    .await;
+    let test = Test::new(&server.url).knowing(&bytes);
+    for _ in 0..length {
+        test.fetch().await.unwrap();
+        test.assert_complete(&bytes);
+    }
+    assert_eq!(server.seen().len(), 2 * length);
+}
+
+#[tokio::test]
+async fn a_length_that_cannot_be_reserves_nothing() {
+    for length in ["1152921504606846976", "18446744073709551615", "99999999999999999999999"] {
+        let server = Server::start(move |_, _| {
+            Answer::new("200 OK")
+                .header("x-repo-commit", COMMIT)
+                .header("etag", "\"5f3-huge\"")
+                .header("content-length", length)
+                .body("ten bytes.")
+        })
+        .await;
+        let test = Test::new(&server.url);
+        let err = test.fetch().await.unwrap_err();
+        assert!(
+            err.is_transient() || matches!(err, Error::Io(_) | Error::Integrity { .. }),
+            "{length}: {err:?}"
+        );
+        assert!(
+            fs_err::metadata(test.partial()).map_or(0, |meta| meta.len()) <= 10,
+            "{length}"
+        );
+        test.api.download_bytes("ada/demo", "x").await.unwrap_err();
     }
 }
 
@@ -1187,6 +1243,35 @@ async fn progress_adds_up_and_always_ends() {
         assert_eq!(events[..], [format!("dir/file.bin Some({size})"), last.to_owned()]);
         assert_eq!(*bytes, if right { size as i64 } else { 0 });
     }
+}
+
+#[tokio::test]
+async fn a_dropped_call_reports_its_end_and_nothing_more() {
+    let bytes = content(20 << 20);
+    let body = bytes.clone();
+    let server = Server::start(move |seen, _| good(seen, &body).slow()).await;
+    let mut test = Test::new(&server.url).knowing(&bytes);
+    let count = Arc::new(Count::default());
+    test.options.progress = crate::ProgressHandle::new(count.clone());
+    let moved = || count.0.lock().unwrap().0;
+    {
+        let partial = test.partial();
+        let mut fetch = Box::pin(test.api.fetch_to_file(&test.source, &partial, &test.options));
+        while moved() == 0 {
+            let turn = tokio::time::timeout(Duration::from_millis(5), &mut fetch).await;
+            assert!(turn.is_err(), "it cannot end yet");
+        }
+    }
+    // A write that was under way may still end; then there is silence, while the server goes on sending.
+    let mut before = -1;
+    while before != moved() || count.0.lock().unwrap().1.len() < 2 {
+        before = moved();
+        tokio::time::sleep(Duration::from_millis(30)).await;
+    }
+    tokio::time::sleep(Duration::from_millis(150)).await;
+    assert_eq!(moved(), before);
+    let events = count.0.lock().unwrap().1.clone();
+    assert_eq!(events[1..], ["Failed"]);
 }
 
 mod streams {
