@@ -23,6 +23,8 @@ struct Shared {
     log: Mutex<Vec<Arc<Entry>>>,
     bytes: AtomicU64,
     pause_micros: AtomicU64,
+    /// So many bytes are handed on, and no more until it is raised; 0 is no limit.
+    hold_at: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -125,6 +127,16 @@ impl Proxy {
         self.shared.pause_micros.store(micros, Ordering::Relaxed);
     }
 
+    /// Hands on so many more bytes, and then none until [`Proxy::go_on`]: every connection stalls.
+    pub fn hold_after(&self, bytes: u64) {
+        self.shared.hold_at.store(self.bytes() + bytes.max(1), Ordering::SeqCst);
+    }
+
+    /// Ends what [`Proxy::hold_after`] began.
+    pub fn go_on(&self) {
+        self.shared.hold_at.store(0, Ordering::SeqCst);
+    }
+
     /// The bytes of bodies that were handed on to clients, since the start.
     pub fn bytes(&self) -> u64 {
         self.shared.bytes.load(Ordering::SeqCst)
@@ -205,6 +217,9 @@ fn carry(mut client: TcpStream, shared: &Shared) -> Option<()> {
     entry.status.store(status, Ordering::SeqCst);
     client.write_all(head.as_bytes()).ok()?;
     let mut hand_on = |piece: &[u8]| {
+        while (1..=shared.bytes.load(Ordering::SeqCst)).contains(&shared.hold_at.load(Ordering::SeqCst)) {
+            thread::sleep(Duration::from_millis(1));
+        }
         client.write_all(piece).ok()?;
         entry.bytes.fetch_add(piece.len() as u64, Ordering::SeqCst);
         shared.bytes.fetch_add(piece.len() as u64, Ordering::SeqCst);

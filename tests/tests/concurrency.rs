@@ -51,7 +51,8 @@ fn assert_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
 #[track_caller]
 fn assert_fetched_once(carried: &[Carried], contents: usize) {
     let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    for one in carried.iter().filter(|one| one.is_content()) {
+    // A range is what is asked for again of a connection that stalls, as all do on a machine that is busy enough.
+    for one in carried.iter().filter(|one| one.is_content() && one.range.is_none()) {
         *times.entry(&one.address).or_default() += 1;
     }
     let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();

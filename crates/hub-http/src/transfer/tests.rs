@@ -503,17 +503,17 @@ async fn what_has_arrived_is_noted_while_the_download_runs() {
         // Either all at once and then nothing, or so slowly that a batch is never full.
         let server = Server::start(move |seen, number| match (number, slow) {
             (1, false) => good(seen, &body).cut(5 << 20).hang(),
-            (1, true) => good(seen, &body).cut(2 << 20).slow(),
+            (1, true) => good(seen, &body).cut(700_000).slow().hang(),
             _ => good(seen, &body),
         })
         .await;
         let test = Test::new(&server.url).knowing(&bytes);
         let mut other = Test::new(&server.url).knowing(&bytes);
+        // Less than a batch, in the second case.
         let least = if slow { 300_000 } else { 5 << 20 };
         tokio::select! {
             _ = test.fetch() => panic!("it cannot end"),
-            covered = journaled(&test, least) => {
-                assert!(!slow || covered < 1 << 20, "{covered}");
+            _ = journaled(&test, least) => {
                 // As if the process had been killed here: nobody tidies up.
                 fs_err::copy(test.partial(), other.partial()).unwrap();
                 fs_err::copy(journal::path(&test.partial()), journal::path(&other.partial())).unwrap();
