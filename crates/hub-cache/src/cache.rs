@@ -241,6 +241,25 @@ impl Cache {
         }
     }
 
+    /// Makes the folders that a file of a commit needs, but for those in its path, and the tag. Where all are there,
+    /// which they are for all files but the first, that takes a look at each.
+    pub(crate) fn prepare(&self, repo: &RepoLayout, commit: &CommitHash) -> Result<()> {
+        let folders = [
+            repo.snapshots(),
+            repo.snapshot(commit),
+            repo.blobs(),
+            repo.locks().to_owned(),
+        ];
+        let there = |folder: &PathBuf| fs::symlink_metadata(folder).is_ok_and(|meta| meta.is_dir());
+        if !folders.iter().all(there) {
+            self.create_snapshot(repo, commit)?;
+            self.create_blobs(repo)?;
+            self.check_locks(repo)?;
+        }
+        self.tag();
+        Ok(())
+    }
+
     /// Makes a commit's folder, and what it lies in.
     ///
     /// A repository's folder comes into being with its `snapshots`: without them the Python client's scan calls it
@@ -269,7 +288,7 @@ impl Cache {
     }
 
     /// Refuses a folder of lock files that is a link out of the cache. That it cannot be made is found out elsewhere.
-    pub(crate) fn check_locks(&self, repo: &RepoLayout) -> Result<()> {
+    fn check_locks(&self, repo: &RepoLayout) -> Result<()> {
         let name = repo.dir().file_name().unwrap_or_default().to_string_lossy();
         match disk::create_below(&self.layout.locks(), &name) {
             Err(err @ Error::LeavesFolder { .. }) => Err(err),

@@ -454,11 +454,8 @@ impl FileJob {
         let commit = known.commit.clone();
         let links = blocking(move || {
             let (repo, cache) = (prepare.layout(), prepare.hub.cache());
-            cache.create_snapshot(&repo, &commit)?;
-            cache.create_blobs(&repo)?;
-            cache.check_locks(&repo)?;
+            cache.prepare(&repo, &commit)?;
             disk::create_parents_below(&repo.snapshot(&commit), prepare.path.as_str())?;
-            cache.tag();
             Ok(cache.links_in(&repo))
         })
         .await?;
