@@ -298,6 +298,8 @@ pub fn scan(root: &Path) -> Result<CacheReport> {
         entries.push(path);
     }
     entries.sort();
+    // What is to appear in the root in one step is made among the locks.
+    list_matching(&root.join(".locks"), is_temporary, &mut report.leftovers);
 
     for found in in_parallel(&entries, |path| scan_entry(path)) {
         report.repos.extend(found.repo);
@@ -337,6 +339,7 @@ fn scan_entry(path: &Path) -> Found {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let repo = RepoLayout::at(path);
     list_leftovers(&repo.blobs(), &mut found);
+    list_matching(&repo.trees(), is_temporary_tree, &mut found.leftovers);
     let Some((plural, _)) = name.split_once("--") else {
         if is_probe(path) {
             found.leftovers.extend(leftover(path));
@@ -615,6 +618,24 @@ fn list_leftovers(blobs: &Path, found: &mut Found) {
         }
     }
     found.partials.sort_by(|a, b| a.path.cmp(&b.path));
+}
+
+/// The entries of a folder that have such a name.
+fn list_matching(dir: &Path, is_one: fn(&str) -> bool, leftovers: &mut Vec<Leftover>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let matching = entries
+        .flatten()
+        .filter(|entry| is_one(&entry.file_name().to_string_lossy()));
+    leftovers.extend(matching.filter_map(|entry| leftover(&entry.path())));
+}
+
+/// A listing that was being written, by the Python client or by us: `tmp` and eight letters or digits, `.tmp`.
+fn is_temporary_tree(name: &str) -> bool {
+    let random = name.strip_prefix("tmp").and_then(|rest| rest.strip_suffix(".tmp"));
+    random.is_some_and(|random| {
+        let is_random = |b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'_');
+        random.len() == 8 && random.bytes().all(is_random)
+    })
 }
 
 /// The temporary names of any version of the Python client, and ours.
