@@ -1,5 +1,6 @@
 //! A Hub for one test.
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
@@ -124,6 +125,29 @@ impl TestHub {
         builder.build().expect("the client can be built")
     }
 
+    /// Commits files to a model of the user `ada`, which is made if it is not there; its other files stay.
+    ///
+    /// # Panics
+    ///
+    /// When that fails.
+    pub fn commit<N: AsRef<str>, B: AsRef<[u8]>>(&self, id: &str, files: impl IntoIterator<Item = (N, B)>) {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        for (name, bytes) in files {
+            let path = folder.path().join(name.as_ref());
+            let parent = path.parent().expect("the path is below a folder");
+            fs_err::create_dir_all(parent).expect("a folder can be made in the temporary folder");
+            fs_err::write(path, bytes).expect("a file can be written in the temporary folder");
+        }
+        let api = self.api(ADA);
+        api.create_repo(id)
+            .exist_ok(true)
+            .wait()
+            .expect("the model can be made");
+        api.upload_folder(id, folder.path())
+            .wait()
+            .expect("the files can be committed");
+    }
+
     /// Sends what a page of the site sends and no client has an operation for: a like, a request for access. Gives the
     /// reply's status.
     ///
@@ -149,6 +173,32 @@ impl TestHub {
     pub fn bare_repository(&self, id: &str) -> PathBuf {
         self.root().join("repos").join("models").join(format!("{id}.git"))
     }
+}
+
+/// The files below a folder, by their paths in it with `/`; links are files.
+///
+/// # Panics
+///
+/// When the folder changes meanwhile.
+pub fn files_below(root: &Path) -> BTreeMap<String, PathBuf> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![root.to_owned()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs_err::read_dir(&folder) else {
+            continue;
+        };
+        for entry in entries {
+            let entry = entry.expect("a folder can be read");
+            if entry.file_type().expect("an entry has a type").is_dir() {
+                folders.push(entry.path());
+                continue;
+            }
+            let path = entry.path();
+            let below = path.strip_prefix(root).expect("what is in a folder is below it");
+            found.insert(below.to_str().expect("the names are text").to_owned(), path);
+        }
+    }
+    found
 }
 
 /// Bytes that are no text and that no compression shortens; the same for the same seed.

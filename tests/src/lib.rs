@@ -17,6 +17,6 @@ pub mod wire;
 pub use command::{Cmd, Output};
 pub use env::{Python, TestEnv, fixture};
 pub use filter::filter;
-pub use hub::{ADA, ADA_READS, BOB, TestHub, noise};
+pub use hub::{ADA, ADA_READS, BOB, TestHub, files_below, noise};
 pub use proxy::{Carried, Proxy};
 pub use scanner::Scanner;

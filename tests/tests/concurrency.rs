@@ -7,21 +7,8 @@ use std::process::{Child, ChildStdin, ChildStdout};
 
 use hub_cache::{HubCache, scan};
 use hub_http::HfApi;
-use hub_tests::{ADA, Carried, Proxy, Python, Scanner, TestEnv, TestHub, noise};
+use hub_tests::{ADA, Carried, Proxy, Python, Scanner, TestEnv, noise};
 use hub_types::Token;
-
-/// A repository's files by path, committed as one folder.
-fn commit(hub: &TestHub, files: &BTreeMap<String, Vec<u8>>) {
-    let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        let path = folder.path().join(name);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, bytes).unwrap();
-    }
-    let api = hub.api(ADA);
-    api.create_repo("ada/demo").exist_ok(true).wait().unwrap();
-    api.upload_folder("ada/demo", folder.path()).wait().unwrap();
-}
 
 /// Small ones and large ones, and some that are alike.
 fn files() -> BTreeMap<String, Vec<u8>> {
@@ -78,7 +65,7 @@ fn eight_processes_of_eight_threads_fetch_every_file_once() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();
     let files = files();
-    commit(&hub, &files);
+    hub.commit("ada/demo", &files);
     let proxy = Proxy::start();
     let cache = env.root().join("cache");
     let mut processes: Vec<Child> = (0..8)
@@ -173,7 +160,7 @@ fn c_030_ours_and_both_official_clients_fill_one_cache_round_after_round() {
             );
         }
         files.insert("large/0.bin".to_owned(), noise(2_500_000, 100 + round));
-        commit(&hub, &files);
+        hub.commit("ada/demo", &files);
 
         let place = cache.clone();
         let ours = || {

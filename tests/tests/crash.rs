@@ -14,9 +14,9 @@ use std::process::ExitStatus;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use hub_cache::{Cache, HubCache, scan};
+use hub_cache::{Cache, DeletionPlan, HubCache, PruneOptions, scan};
 use hub_http::HfApi;
-use hub_tests::{ADA, Carried, Cmd, Proxy, Scanner, TestEnv, TestHub, noise};
+use hub_tests::{ADA, Carried, Cmd, Proxy, Scanner, TestEnv, TestHub, files_below, noise};
 use hub_types::env::{Env, Kind, Variable};
 use hub_types::{GitOid, RepoPath, Sha256, Token};
 
@@ -76,8 +76,6 @@ impl World {
     fn new() -> Self {
         let mut env = TestEnv::new();
         let hub = env.start_hub();
-        let api = hub.api(ADA);
-        api.create_repo("ada/demo").wait().unwrap();
         let mut world = Self {
             hub,
             commits: BTreeMap::new(),
@@ -108,14 +106,8 @@ impl World {
 
     /// Commits files; the others stay.
     fn commit(&mut self, files: &[(&str, &[u8])]) {
+        self.hub.commit("ada/demo", files.iter().copied());
         let api = self.hub.api(ADA);
-        let folder = tempfile::tempdir().unwrap();
-        for (name, bytes) in files {
-            let path = folder.path().join(name);
-            fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-            fs_err::write(path, bytes).unwrap();
-        }
-        api.upload_folder("ada/demo", folder.path()).wait().unwrap();
         self.head = api.resolve_revision("ada/demo").wait().unwrap().to_string();
         let names: Vec<String> = api.list_repo_files("ada/demo").wait().unwrap();
         let all = names
@@ -174,27 +166,6 @@ fn spare(root: &Path) -> PathBuf {
     root.with_extension("unused")
 }
 
-/// A file below a root by its path there, with `/`.
-fn walk(root: &Path) -> BTreeMap<String, PathBuf> {
-    let mut found = BTreeMap::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        let Ok(entries) = fs_err::read_dir(&folder) else {
-            continue;
-        };
-        for entry in entries {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            } else {
-                let name = entry.path().strip_prefix(root).unwrap().to_str().unwrap().to_owned();
-                found.insert(name, entry.path());
-            }
-        }
-    }
-    found
-}
-
 /// A cache, or plain folder, at some point of its life.
 struct Look<'a> {
     world: &'a World,
@@ -206,7 +177,7 @@ impl Look<'_> {
     /// Nothing is wrong in it: no warning of either scan, no ref without a snapshot, no file that is not the Hub's.
     fn assert_sound(&self, scanner: &mut Scanner) {
         if self.way == Way::Folder {
-            for (name, path) in walk(self.root) {
+            for (name, path) in files_below(self.root) {
                 if !name.starts_with(".cache/") {
                     let bytes = fs_err::read(&path).unwrap();
                     let right = self
@@ -238,7 +209,7 @@ impl Look<'_> {
         assert_eq!(scanner.scan(self.root), ours, "the scans differ");
 
         let repo = self.root.join("models--ada--demo");
-        for (name, path) in walk(&repo.join("snapshots")) {
+        for (name, path) in files_below(&repo.join("snapshots")) {
             let (commit, file) = name.split_once('/').unwrap();
             let right = self.world.commits[commit]
                 .get(file)
@@ -248,14 +219,14 @@ impl Look<'_> {
                 "{name} has other bytes than the Hub"
             );
         }
-        for (name, path) in walk(&repo.join("refs")) {
+        for (name, path) in files_below(&repo.join("refs")) {
             let commit = fs_err::read_to_string(path).unwrap();
             assert!(
                 repo.join("snapshots").join(&commit).is_dir(),
                 "the ref {name} names '{commit}'"
             );
         }
-        for (name, path) in walk(&repo.join("blobs")) {
+        for (name, path) in files_below(&repo.join("blobs")) {
             let bytes = || fs_err::read(&path).unwrap();
             match name.len() {
                 40 => assert_eq!(GitOid::of(&bytes()).to_string(), name),
@@ -266,7 +237,7 @@ impl Look<'_> {
                 ),
             }
         }
-        for (name, path) in walk(&repo.join("trees"))
+        for (name, path) in files_below(&repo.join("trees"))
             .into_iter()
             .filter(|(name, _)| name.ends_with(".json"))
         {
@@ -283,7 +254,7 @@ impl Look<'_> {
         // What another commit has is of no use where there are no links.
         let older = self.world.commits.keys().filter(|commit| **commit != self.world.head);
         let elsewhere: Vec<String> = older.map(|commit| format!("snapshots/{commit}/")).collect();
-        let here: BTreeSet<Vec<u8>> = walk(self.root)
+        let here: BTreeSet<Vec<u8>> = files_below(self.root)
             .into_iter()
             .filter(|(name, path)| {
                 let temporary = name.rsplit('/').next().unwrap().starts_with('.') && !name.ends_with(".gitattributes");
@@ -293,7 +264,7 @@ impl Look<'_> {
             .map(|(_, path)| fs_err::read(path).unwrap())
             .collect();
         let mut partials: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (name, path) in walk(self.root) {
+        for (name, path) in files_below(self.root) {
             let Some(rest) = name.strip_suffix(".incomplete") else {
                 continue;
             };
@@ -321,7 +292,7 @@ impl Look<'_> {
 impl Look<'_> {
     /// The size of the largest partial file that is whole and noted to be.
     fn whole(&self) -> usize {
-        let partials = walk(self.root)
+        let partials = files_below(self.root)
             .into_iter()
             .filter(|(name, _)| name.ends_with(".incomplete"));
         let whole = partials.filter_map(|(_, path)| {
@@ -424,13 +395,43 @@ impl<'a> Worker<'a> {
         for (name, bytes) in self.world.files() {
             assert!(&fs_err::read(folder.join(name)).unwrap() == bytes, "{name}");
         }
-        let left: Vec<String> = walk(&root)
+        let left: Vec<String> = files_below(&root)
             .into_keys()
             .filter(|name| name.ends_with(".incomplete"))
             .collect();
         assert_eq!(left, [""; 0], "partial files are left");
+        if round.way != Way::Folder {
+            self.assert_cleaned(&root, &folder);
+        }
         fs_err::remove_dir_all(&root).unwrap();
         killed
+    }
+
+    /// What killed processes have left is found and pruned, and nothing else is.
+    fn assert_cleaned(&mut self, root: &Path, snapshot: &Path) {
+        let now = PruneOptions {
+            min_age: Duration::ZERO,
+        };
+        DeletionPlan::prune(&scan(root).unwrap(), &now).execute().unwrap();
+        for (name, path) in files_below(root) {
+            let parts: Vec<&str> = name.split('/').collect();
+            let known = match parts[..] {
+                ["CACHEDIR.TAG"] | ["models--ada--demo", "refs", "main"] => true,
+                [".locks", "models--ada--demo", lock] => lock.ends_with(".lock"),
+                ["models--ada--demo", "blobs", blob] => matches!(blob.len(), 40 | 64),
+                ["models--ada--demo", "trees", tree] => tree.len() == 45,
+                ["models--ada--demo", "snapshots", ..] => path.starts_with(snapshot),
+                _ => false,
+            };
+            assert!(known, "{name} is left");
+        }
+        let locks = fs_err::read_dir(root.join(".locks")).unwrap();
+        let locks: Vec<_> = locks.map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(locks, ["models--ada--demo"]);
+        for (name, bytes) in self.world.files() {
+            assert!(&fs_err::read(snapshot.join(name)).unwrap() == bytes, "{name}");
+        }
+        self.scanner.scan(root);
     }
 
     fn run_and_kill(&self, way: Way, root: &Path, kill: &Kill) -> ExitStatus {

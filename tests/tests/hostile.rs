@@ -3,27 +3,27 @@
 
 #![cfg(unix)]
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use hub_cache::{Error, HubCache, scan};
 use hub_http::HfApi;
 use hub_tests::fake::{Answer, COMMIT, Fake, listed};
-use hub_tests::{ADA, Cmd, Output, TestEnv, TestHub, noise};
+use hub_tests::{ADA, Cmd, Output, TestEnv, TestHub, files_below, noise};
 
 const CONFIG: &[u8] = b"{\"hidden\": 4}\n";
 
 /// A Hub with a text, 3 MB and 24 MB.
 fn hub(env: &mut TestEnv) -> TestHub {
     let hub = env.start_hub();
-    let folder = env.root().join("up");
-    fs_err::create_dir_all(folder.join("sub")).unwrap();
-    fs_err::write(folder.join("config.json"), CONFIG).unwrap();
-    fs_err::write(folder.join("sub/middle.bin"), noise(3_000_000, 1)).unwrap();
-    fs_err::write(folder.join("sub/large.bin"), noise(24_000_000, 2)).unwrap();
-    let api = hub.api(ADA);
-    api.create_repo("ada/demo").wait().unwrap();
-    api.upload_folder("ada/demo", &folder).wait().unwrap();
+    let (middle, large) = (noise(3_000_000, 1), noise(24_000_000, 2));
+    let files = [
+        ("config.json", CONFIG),
+        ("sub/middle.bin", &*middle),
+        ("sub/large.bin", &*large),
+    ];
+    hub.commit("ada/demo", files);
     hub
 }
 
@@ -281,22 +281,6 @@ async fn c_104_a_planted_link_is_not_written_through() {
     }
 }
 
-/// Everything below a folder.
-fn everything(root: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs_err::read_dir(folder).unwrap() {
-            let entry = entry.unwrap();
-            if entry.file_type().unwrap().is_dir() {
-                folders.push(entry.path());
-            }
-            found.push(entry.path());
-        }
-    }
-    found
-}
-
 fn cache_of(fake: &Fake, root: &Path) -> HubCache {
     HubCache::new(HfApi::builder().endpoint(fake.url()).build().unwrap(), root)
 }
@@ -336,11 +320,7 @@ async fn d04_c_102_a_listing_with_a_name_that_leaves_writes_nothing() {
                 .await
                 .is_err()
         );
-        let left: Vec<PathBuf> = everything(env.root())
-            .into_iter()
-            .filter(|path| path.is_file())
-            .collect();
-        assert_eq!(left, Vec::<PathBuf>::new(), "{name}");
+        assert_eq!(files_below(env.root()), BTreeMap::new(), "{name}");
         assert!(
             fake.asked().iter().all(|asked| !asked.target.contains("/resolve/")),
             "{name}"
@@ -367,7 +347,7 @@ async fn d05_c_010_an_etag_that_is_a_path_writes_nothing_outside() {
             .local_dir(root.with_file_name("plain"))
             .await;
         assert!(plain.is_err(), "{etag}: {plain:?}");
-        assert!(everything(env.root()).iter().all(|path| !path.is_file()), "{etag}");
+        assert_eq!(files_below(env.root()), BTreeMap::new(), "{etag}");
         // The listing's own hash names the content, whatever the reply's headers say.
         if let Ok(folder) = cache.snapshot_download("ada/demo").await {
             assert_eq!(fs_err::read(folder.join("good.txt")).unwrap(), bytes, "{etag}");
@@ -388,10 +368,11 @@ async fn d05_c_010_an_etag_that_is_a_path_writes_nothing_outside() {
                 panic!("{etag}: {}", folder.display());
             }
         }
-        let escaped = everything(env.root())
-            .into_iter()
-            .filter(|path| !path.starts_with(&root) && path.is_file());
-        assert_eq!(escaped.collect::<Vec<_>>(), Vec::<PathBuf>::new(), "{etag}");
+        let escaped: Vec<PathBuf> = files_below(env.root())
+            .into_values()
+            .filter(|path| !path.starts_with(&root))
+            .collect();
+        assert_eq!(escaped, Vec::<PathBuf>::new(), "{etag}");
         assert!(!Path::new("/tmp/escaped").exists());
     }
 }

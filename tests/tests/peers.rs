@@ -18,18 +18,6 @@ fn cache(hub: &TestHub, proxy: &Proxy, root: &Path) -> HubCache {
     HubCache::new(builder.proxy(proxy.url()).build().unwrap(), root)
 }
 
-fn upload(hub: &TestHub, files: &[(&str, &[u8])]) {
-    let api = hub.api(ADA);
-    api.create_repo("ada/demo").exist_ok(true).wait().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    for (name, bytes) in files {
-        let path = folder.path().join(name);
-        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
-        fs_err::write(path, bytes).unwrap();
-    }
-    api.upload_folder("ada/demo", folder.path()).wait().unwrap();
-}
-
 /// A Hub whose metadata are right, and whose answer to the GET of the file's bytes is `get`.
 fn lying_hub(size: usize, get: impl Fn() -> Answer + Send + Sync + 'static) -> Fake {
     let bytes = noise(size, 1);
@@ -126,7 +114,7 @@ fn d07_c_036_equal_files_neither_wait_for_each_other_nor_come_twice() {
         .iter()
         .map(|(name, first)| (name.as_str(), if *first { &one[..] } else { &two[..] }))
         .collect();
-    upload(&hub, &files);
+    hub.commit("ada/demo", files.iter().copied());
     let proxy = Proxy::start();
     let began = Instant::now();
     // All in one call, and in two that go through the files from either end.
@@ -179,7 +167,7 @@ fn d08_who_waits_for_another_download_uses_it_and_ends_with_it() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();
     let bytes = noise(12_000_000, 1);
-    upload(&hub, &[("large.bin", &bytes)]);
+    hub.commit("ada/demo", [("large.bin", &bytes)]);
     let (slow, other) = (Proxy::start(), Proxy::start());
     slow.slow_down(Duration::from_millis(10));
     let get = |proxy: &Proxy| {
@@ -213,7 +201,7 @@ fn d10_half_a_file_in_a_plain_folder_is_never_taken_for_the_file() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();
     let bytes = noise(12_000_000, 1);
-    upload(&hub, &[("sub/large.bin", &bytes)]);
+    hub.commit("ada/demo", [("sub/large.bin", &bytes)]);
     let proxy = Proxy::start();
     proxy.hold_after(5_000_000);
     let plain = env.root().join("plain");
@@ -259,7 +247,7 @@ fn a_reader_always_finds_a_file_that_is_fetched_again() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();
     let (one, two) = (noise(300_000, 1), noise(300_000, 2));
-    upload(&hub, &[("weights.bin", &one)]);
+    hub.commit("ada/demo", [("weights.bin", &one)]);
     let proxy = Proxy::start();
     let root = env.root().join("cache");
     let ours = cache(&hub, &proxy, &root);
@@ -284,7 +272,7 @@ fn a_reader_always_finds_a_file_that_is_fetched_again() {
                 .wait()
                 .unwrap();
             if round % 5 == 0 {
-                upload(&hub, &[("weights.bin", if round % 2 == 0 { &two } else { &one })]);
+                hub.commit("ada/demo", [("weights.bin", if round % 2 == 0 { &two } else { &one })]);
                 ours.download_file("ada/demo", "weights.bin").wait().unwrap();
             }
         }
@@ -298,7 +286,7 @@ fn a_reader_always_finds_a_file_that_is_fetched_again() {
 fn a_plain_folder_keeps_force_and_local_files_only() {
     let mut env = TestEnv::new();
     let hub = env.start_hub();
-    upload(&hub, &[("config.json", b"{}\n")]);
+    hub.commit("ada/demo", [("config.json", b"{}\n")]);
     let proxy = Proxy::start();
     let ours = cache(&hub, &proxy, &env.cache());
     let plain = env.root().join("plain");
