@@ -6,6 +6,7 @@
 //! A redirect is not followed: the secret goes to the address that was given and to no other.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::{Mutex, OnceLock};
 use std::time::Duration;
 
@@ -151,8 +152,11 @@ async fn deliver(delivery: &Delivery) {
     }
 }
 
-async fn send(delivery: &Delivery) -> Result<u16, String> {
-    let uri: Uri = delivery.url.parse().map_err(|_| "no valid address".to_owned())?;
+/// A connection for one request to an address over plain HTTP.
+pub(crate) async fn connect<B>(uri: &Uri) -> Result<http1::SendRequest<B>, String>
+where
+    B: hyper::body::Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
     let (Some("http"), Some(host)) = (uri.scheme_str(), uri.host()) else {
         return Err("not a plain http address".to_owned());
     };
@@ -160,16 +164,19 @@ async fn send(delivery: &Delivery) -> Result<u16, String> {
     let stream = TcpStream::connect((bare, uri.port_u16().unwrap_or(80)))
         .await
         .map_err(|err| err.to_string())?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream))
+    let (sender, connection) = http1::handshake(TokioIo::new(stream))
         .await
         .map_err(|err| err.to_string())?;
-    // It ends with the request: one connection a delivery.
+    // It ends with the request.
     tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn send(delivery: &Delivery) -> Result<u16, String> {
+    let uri: Uri = delivery.url.parse().map_err(|_| "no valid address".to_owned())?;
+    let mut sender = connect(&uri).await?;
     let mut request = Request::post(uri.path_and_query().map_or("/", |path| path.as_str()))
-        .header(
-            header::HOST,
-            uri.authority().map_or(host, |authority| authority.as_str()),
-        )
+        .header(header::HOST, uri.authority().map_or("", |authority| authority.as_str()))
         .header(header::CONTENT_TYPE, "application/json")
         .header(header::USER_AGENT, concat!("hub-server/", env!("CARGO_PKG_VERSION")))
         .header(header::CONNECTION, "close");

@@ -96,6 +96,9 @@ pub enum Error {
     /// The request makes no sense.
     #[error("{0}")]
     BadRequest(String),
+    /// The Xet storage beside this server does not work as it should.
+    #[error("{0}")]
+    Storage(String),
     /// There is no such page, object or discussion.
     #[error("{0}")]
     NotFound(String),
@@ -167,6 +170,7 @@ impl Error {
             Self::Conflict { .. } => StatusCode::CONFLICT,
             Self::Outdated => StatusCode::PRECONDITION_FAILED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::Storage(_) => StatusCode::BAD_GATEWAY,
             Self::Moved { .. } => StatusCode::TEMPORARY_REDIRECT,
         }
     }

@@ -46,6 +46,7 @@ mod store;
 mod stream;
 #[cfg(test)]
 mod testing;
+mod xet;
 
 mod seed;
 

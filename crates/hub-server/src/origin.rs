@@ -18,6 +18,7 @@ use crate::error::{Error, Result, header_text};
 use crate::routes::Query;
 use crate::signing::{Refused, UNRESERVED};
 use crate::stream::{self, Wanted};
+use crate::xet;
 
 /// How long an address holds, in seconds.
 pub(crate) const LIFETIME: i64 = 3600;
@@ -159,11 +160,15 @@ async fn download(
     let sha256: Sha256 = sha256.parse().map_err(Error::from)?;
     let path = app.store().blob_path(&sha256);
     let opened = path.clone();
-    let size = app
-        .run(move |_| match fs_err::metadata(opened) {
-            Ok(facts) => Ok(facts.len()),
+    let (size, xet) = app
+        .run(move |store| match fs_err::metadata(opened) {
+            Ok(facts) => Ok((facts.len(), None)),
             Err(err) if err.kind() == std::io::ErrorKind::NotFound => {
-                Err(Error::NotFound("The specified key does not exist.".to_owned()))
+                let there = store.xet.is_some().then(|| store.db.xet_file(&sha256)).transpose()?;
+                match there.flatten() {
+                    Some(file) => Ok((file.size, Some(file))),
+                    None => Err(Error::NotFound("The specified key does not exist.".to_owned())),
+                }
             }
             Err(err) => Err(err.into()),
         })
@@ -211,6 +216,8 @@ async fn download(
     }
     let body = if method == Method::HEAD || from == to {
         Body::empty()
+    } else if let Some(file) = xet {
+        xet::body(app.clone(), file, from, to)
     } else {
         stream::file_body(path, from, to)
     };

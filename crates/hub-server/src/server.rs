@@ -20,6 +20,7 @@ use crate::auth::Role;
 use crate::error::{Error, Result};
 use crate::origin;
 use crate::store::Store;
+use crate::xet::Storage;
 
 /// How long a stopping server waits for the requests that are under way.
 const GRACE: Duration = Duration::from_secs(10);
@@ -40,6 +41,8 @@ pub struct Builder {
     users: Vec<(String, String, Role)>,
     orgs: Vec<(String, Vec<String>)>,
     welcome: bool,
+    xet_cas: Option<String>,
+    xet_token_lifetime: Duration,
 }
 
 impl Builder {
@@ -102,12 +105,29 @@ impl Builder {
         self
     }
 
+    /// The address of a Xet storage (CAS) beside this server, such as `http://127.0.0.1:8081`: large files may then go to
+    /// it and come from it. By default there is none, and they go through LFS.
+    ///
+    /// It must be the one that `xet-client` has for machines without a network (`local_cas_server`), since this server
+    /// looks into it for what a commit refers to. That storage asks nobody for a token, and a commit may refer to all
+    /// that is in it: for tests, and for networks where all may see all.
+    pub fn xet_cas(mut self, url: impl Into<String>) -> Self {
+        self.xet_cas = Some(url.into());
+        self
+    }
+
+    /// How long a token for the Xet storage is valid. By default 15 minutes.
+    pub fn xet_token_lifetime(mut self, lifetime: Duration) -> Self {
+        self.xet_token_lifetime = lifetime;
+        self
+    }
+
     /// Starts the server on the current runtime.
     ///
     /// # Errors
     ///
     /// [`Error::InUse`] when another server holds the folder, [`Error::Bind`] when the address is taken,
-    /// [`Error::Invalid`] for a user's name or token that breaks a rule, and those of the folder and the database.
+    /// [`Error::Invalid`] for a user's name or token, or for an address, that breaks a rule, and those of the folder and the database.
     pub async fn start(self) -> Result<Server> {
         let listener = bind(SocketAddr::new(self.host, self.port)).await?;
         let blob_listener = bind_blobs(self.blob_host, self.host, self.blob_port).await?;
@@ -121,10 +141,16 @@ impl Builder {
             users,
             orgs,
             welcome,
+            xet_cas,
+            xet_token_lifetime,
             ..
         } = self;
+        let xet = match &xet_cas {
+            Some(url) => Some(Storage::new(url, xet_token_lifetime)?),
+            None => None,
+        };
         let (store, token) = blocking(move || {
-            let store = Store::open(&root)?;
+            let store = Store::open(&root, xet)?;
             let token = store.local_token()?;
             for (name, token, role) in &users {
                 let token = Token::new(token)?;
@@ -240,6 +266,8 @@ impl Server {
             users: Vec::new(),
             orgs: Vec::new(),
             welcome: false,
+            xet_cas: None,
+            xet_token_lifetime: Duration::from_secs(15 * 60),
         }
     }
 

@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// Add an account whose token may write or read (can be repeated)
     #[arg(long = "user", value_name = "NAME:TOKEN:ROLE")]
     users: Vec<Secret>,
+    /// A Xet storage beside this Hub, for large files: the address of a local_cas_server, which asks nobody for a token
+    #[arg(long, value_name = "URL")]
+    xet_cas: Option<String>,
     /// Put the model hub/welcome on it
     #[arg(long)]
     welcome: bool,
@@ -48,6 +51,9 @@ impl Args {
             .welcome(self.welcome);
         if let Some(host) = self.blob_host {
             builder = builder.blob_host(host);
+        }
+        if let Some(url) = self.xet_cas {
+            builder = builder.xet_cas(url);
         }
         for user in &self.users {
             let (name, token, role) = account(&user.0)?;

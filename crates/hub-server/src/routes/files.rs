@@ -13,9 +13,9 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::error::{Error, Result};
 use crate::routes::{Json, OriginalPath, Params, Query, Target, cursor, done, page, read_cursor, whole_body};
-use crate::store::GitRepo;
 use crate::store::git::{CommitInfo, Entry, EntryKind};
 use crate::store::lookup::Lookup;
+use crate::store::{GitRepo, Store};
 
 /// Entries of a page, without and with what `expand` adds.
 const PAGE: usize = 1000;
@@ -63,8 +63,17 @@ fn entry_json(entry: &Entry) -> Value {
     }
 }
 
-fn entries_json(git: &GitRepo, commit: Oid, entries: &[Entry], expand: bool) -> Result<Vec<Value>> {
+fn entries_json(store: &Store, git: &GitRepo, commit: Oid, entries: &[Entry], expand: bool) -> Result<Vec<Value>> {
     let mut items: Vec<Value> = entries.iter().map(entry_json).collect();
+    for (item, entry) in items.iter_mut().zip(entries) {
+        if let EntryKind::File {
+            pointer: Some(pointer), ..
+        } = &entry.kind
+            && let Some(hash) = store.xet_hash(&pointer.sha256)?
+        {
+            item["xetHash"] = hash.to_string().into();
+        }
+    }
     if expand {
         let paths: Vec<&str> = entries.iter().map(|entry| &*entry.path).collect();
         for (item, last) in items.iter_mut().zip(git.last_commits(commit, &paths)?) {
@@ -97,7 +106,7 @@ async fn tree(app: App, target: Target, params: Params, query: Query, given: Ori
     let size = query.number("limit")?.unwrap_or(most).clamp(1, most);
     let from = query.get("cursor").map(read_cursor).transpose()?;
     let (items, next) = target
-        .run(&app, move |_, _, git| {
+        .run(&app, move |store, _, git| {
             // A page goes on in the commit of the first one, though the branch may have moved.
             let (commit, skip) = match &from {
                 None => (git.resolve(&rev)?, 0),
@@ -125,7 +134,7 @@ async fn tree(app: App, target: Target, params: Params, query: Query, given: Ori
                 .collect::<Result<Vec<_>>>()?;
             let end = skip + entries.len();
             let next = (end < total && !entries.is_empty()).then(|| cursor(&format!("{commit}:{end}")));
-            Ok((entries_json(git, commit, &entries, expand)?, next))
+            Ok((entries_json(store, git, commit, &entries, expand)?, next))
         })
         .await?;
     Ok(page(&app, &given, &query, items, next))
@@ -160,7 +169,7 @@ async fn paths_info(app: App, target: Target, params: Params, request: Request) 
         return Err(Error::TooLarge("too many parameters".to_owned()));
     }
     let items = target
-        .run(&app, move |_, _, git| {
+        .run(&app, move |store, _, git| {
             let commit = git.resolve(&rev)?;
             let mut there = Lookup::new(git, commit)?;
             let mut entries = Vec::new();
@@ -173,7 +182,7 @@ async fn paths_info(app: App, target: Target, params: Params, request: Request) 
                     entries.push(entry);
                 }
             }
-            entries_json(git, commit, &entries, wanted.expand)
+            entries_json(store, git, commit, &entries, wanted.expand)
         })
         .await?;
     Ok(axum::Json(items).into_response())

@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use axum::Router;
 use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, post};
 use http::{StatusCode, header};
 use hub_types::Sha256;
+use percent_encoding::utf8_percent_encode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -16,6 +17,7 @@ use crate::clock;
 use crate::error::{Error, Result};
 use crate::origin::{self, PartPlace, UPLOAD_LIFETIME};
 use crate::routes::{Json, OriginalPath, Query, Target, done};
+use crate::signing::UNRESERVED;
 use crate::store::{Repo, random_hex};
 
 /// Objects that one batch may ask about.
@@ -36,8 +38,6 @@ pub(crate) fn router() -> Router<App> {
         .route("/-web/{kind}/{id}/info/lfs/locks", any(no_locks))
         .route("/-web/{kind}/{id}/info/lfs/locks/{*rest}", any(no_locks))
         .route("/api/complete_multipart", post(complete))
-        .route("/-api/{kind}/{id}/xet-read-token/{rev}", get(no_xet))
-        .route("/-api/{kind}/{id}/xet-write-token/{rev}", get(no_xet))
 }
 
 fn lfs_json(status: StatusCode, body: &Value) -> Response {
@@ -92,6 +92,18 @@ async fn batch(app: App, target: Target, Json(batch): Json<Batch>) -> Result<Res
     };
     let accepts = |name: &str| batch.transfers.iter().any(|transfer| transfer == name);
     let largest = batch.objects.iter().map(|object| object.size).max().unwrap_or(0);
+    let xet = (upload && accepts("xet") && app.store().xet.is_some()).then(|| {
+        let route = format!("{}/api/{}/xet-write-token", app.url(), target.repo.id.api_path());
+        match &batch.reference {
+            Some(reference) => {
+                let name = reference.name.strip_prefix("refs/heads/").unwrap_or(&reference.name);
+                format!("{route}/{}", utf8_percent_encode(name, UNRESERVED))
+            }
+            // For a pull request that is to be made.
+            None => format!("{route}/main?create_pr=1"),
+        }
+    });
+    let transfer_by_xet = xet.is_some();
     let multipart = upload && accepts("multipart") && u64::try_from(largest).unwrap_or(0) > app.part_size();
     let plan = Plan {
         app: app.clone(),
@@ -99,6 +111,7 @@ async fn batch(app: App, target: Target, Json(batch): Json<Batch>) -> Result<Res
         now: clock::now().0.as_second(),
         upload,
         multipart,
+        xet,
     };
     let objects = app
         .run(move |_| {
@@ -109,7 +122,11 @@ async fn batch(app: App, target: Target, Json(batch): Json<Batch>) -> Result<Res
                 .collect::<Result<Vec<_>>>()
         })
         .await?;
-    let transfer = if multipart { "multipart" } else { "basic" };
+    let transfer = match (transfer_by_xet, multipart) {
+        (true, _) => "xet",
+        (false, true) => "multipart",
+        (false, false) => "basic",
+    };
     Ok(lfs_json(
         StatusCode::OK,
         &json!({ "transfer": transfer, "objects": objects, "hash_algo": "sha256" }),
@@ -134,6 +151,8 @@ struct Plan {
     now: i64,
     upload: bool,
     multipart: bool,
+    /// Where tokens are to be had, for an upload by Xet.
+    xet: Option<String>,
 }
 
 impl Plan {
@@ -174,6 +193,15 @@ impl Plan {
 
     /// Where an object is to be put.
     fn place(&self, sha256: &Sha256, size: u64) -> Result<Option<Value>, (u16, String)> {
+        if let (Some(route), Some(storage)) = (&self.xet, &self.app.store().xet) {
+            let token = storage.token();
+            let header = json!({
+                "X-Xet-Cas-Url": storage.url,
+                "X-Xet-Access-Token": token.text,
+                "X-Xet-Token-Expiration": token.expires.to_string(),
+            });
+            return Ok(Some(json!({ "upload": { "href": route, "header": header } })));
+        }
         let verify = json!({
             "href": format!("{}.git/info/lfs/objects/verify", self.app.repo_url(&self.repo.id)),
         });
@@ -298,11 +326,6 @@ async fn verify(app: App, target: Target, Json(object): Json<Verify>) -> Result<
         Some(_) => Err(Error::bad_request("size mismatch")),
         None => Err(Error::NotFound("Object does not exist on the server".to_owned())),
     }
-}
-
-/// What a client is told that would rather use Xet.
-async fn no_xet(_: Target) -> Error {
-    Error::bad_request("This Hub has no Xet storage: set HF_HUB_DISABLE_XET=1 to transfer files through LFS")
 }
 
 /// The Hub has no locks, and says so with the status after which git-lfs goes on without.
@@ -446,7 +469,5 @@ mod tests {
         )
         .expect(400);
         hub.post(ADA, "/ada/demo.git/info/lfs/locks/verify", "{}").expect(404);
-        let xet = hub.get(ADA, "/api/models/ada/demo/xet-write-token/main").expect(400);
-        assert!(xet.text().contains("HF_HUB_DISABLE_XET"));
     }
 }

@@ -30,6 +30,7 @@ mod search;
 mod spaces;
 mod users;
 mod webhooks;
+mod xet;
 
 use std::fmt::Write as _;
 
@@ -70,6 +71,7 @@ pub(crate) fn router() -> Router<App> {
         .merge(users::router())
         .merge(access::router())
         .merge(webhooks::router())
+        .merge(xet::router())
         .merge(spaces::router())
         .merge(resolve::router())
         .merge(lfs::router())

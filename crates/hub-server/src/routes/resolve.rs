@@ -9,7 +9,7 @@ use axum::response::Response;
 use axum::routing::get;
 use git2::Oid;
 use http::{HeaderMap, Method, StatusCode, header};
-use hub_types::RepoPath;
+use hub_types::{RepoId, RepoPath, XetHash};
 use percent_encoding::utf8_percent_encode;
 
 use crate::app::App;
@@ -33,6 +33,8 @@ struct Located {
     commit: Oid,
     oid: Oid,
     pointer: Option<Pointer>,
+    /// What the Xet storage calls a large file, if it is there.
+    xet: Option<XetHash>,
     /// The bytes of a small file, if they were asked for.
     bytes: Option<Vec<u8>>,
 }
@@ -51,6 +53,10 @@ async fn locate(app: &App, target: Target, rev: String, path: RepoPath, whole: W
                     commit,
                 ));
             }
+            let xet = match &pointer {
+                Some(pointer) => store.xet_hash(&pointer.sha256)?,
+                None => None,
+            };
             let bytes = match (whole, &pointer) {
                 (Whole::No, _) | (_, Some(_)) => None,
                 _ => Some(git.0.find_blob(entry.oid)?.content().to_vec()),
@@ -59,6 +65,7 @@ async fn locate(app: &App, target: Target, rev: String, path: RepoPath, whole: W
                 commit,
                 oid: entry.oid,
                 pointer,
+                xet,
                 bytes,
             })
         })
@@ -80,7 +87,7 @@ async fn resolve(app: App, target: Target, params: Params, query: Query, given: 
     let (id, row) = (target.repo.id.clone(), target.repo.row);
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::No).await?;
     if let Some(pointer) = &found.pointer {
-        return large(&app, row, found.commit, pointer, &path, &query);
+        return large(&app, &id, row, &found, pointer, &path, &query);
     }
     let encoded = |text: &str| utf8_percent_encode(text, UNRESERVED).to_string();
     let location = format!(
@@ -113,12 +120,30 @@ fn missing() -> Error {
 }
 
 /// Where the large file is, which the repository of that row has.
-fn large(app: &App, repo: i64, commit: Oid, pointer: &Pointer, path: &RepoPath, query: &Query) -> Result<Response> {
+fn large(
+    app: &App,
+    id: &RepoId,
+    repo: i64,
+    found: &Located,
+    pointer: &Pointer,
+    path: &RepoPath,
+    query: &Query,
+) -> Result<Response> {
+    let commit = found.commit;
     let now = clock::now().0.as_second();
     let disposition = disposition(path, query.flag("download"));
     let location = origin::download_url(app, repo, &pointer.sha256, &disposition, now);
     let text = format!("Found. Redirecting to {location}");
-    Response::builder()
+    let mut reply = Response::builder();
+    if let (Some(hash), Some(storage)) = (&found.xet, &app.store().xet) {
+        let token = format!("{}/api/{}/xet-read-token/{commit}", app.url(), id.api_path());
+        let plan = format!("{}/v1/reconstructions/{hash}", storage.url);
+        let links = format!("<{token}>; rel=\"xet-auth\", <{plan}>; rel=\"xet-reconstruction-info\"");
+        reply = reply
+            .header("x-xet-hash", hash.to_string())
+            .header(header::LINK, header_text(&links));
+    }
+    reply
         .status(StatusCode::FOUND)
         .header(header::LOCATION, header_text(&location))
         .header(header::CONTENT_TYPE, "text/plain; charset=utf-8")
@@ -155,11 +180,11 @@ async fn cached(
     headers: HeaderMap,
 ) -> Result<Response> {
     let target = target.readable()?;
-    let row = target.repo.row;
+    let (id, row) = (target.repo.id.clone(), target.repo.row);
     let path = params.path().map_err(|_| missing())?;
     let found = locate(&app, target, params.get("rev")?.to_owned(), path.clone(), Whole::Yes).await?;
     match &found.pointer {
-        Some(pointer) => large(&app, row, found.commit, pointer, &path, &query),
+        Some(pointer) => large(&app, &id, row, &found, pointer, &path, &query),
         None => {
             let response = small(found, &path, &query, &headers)?;
             if method == Method::GET && from_the_start(&response) {

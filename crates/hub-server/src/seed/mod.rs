@@ -199,7 +199,7 @@ mod tests {
     #[test]
     fn seeding_twice_changes_nothing() {
         let dir = tempfile::tempdir().unwrap();
-        let store = Store::open(dir.path()).unwrap();
+        let store = Store::open(dir.path(), None).unwrap();
         welcome(&store).unwrap();
         let id = RepoId::model(NAME).unwrap();
         let head = |store: &Store| match store.db.repo(&id).unwrap() {

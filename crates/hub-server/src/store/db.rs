@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use crate::auth::{Account, Role};
 use crate::clock;
 use crate::error::Result;
-use crate::store::{access, collections, downloads, hold, likes, random_hex, spaces, users, webhooks};
+use crate::store::{access, collections, downloads, hold, likes, random_hex, spaces, users, webhooks, xet};
 
 /// Run at every start: each statement makes what is not there yet.
 const SCHEMA: &str = "
@@ -126,6 +126,7 @@ impl Db {
             collections::SCHEMA,
             webhooks::SCHEMA,
             spaces::SCHEMA,
+            xet::SCHEMA,
         ] {
             connection.execute_batch(schema)?;
         }

@@ -179,7 +179,7 @@ impl<'a> Draft<'a> {
             )));
         }
         // A copy has no size: it is that of the file that was pushed.
-        match self.store.db.lfs_size(self.repo, &sha256)? {
+        match self.store.large_size(self.repo, &sha256)? {
             Some(size) if file.size.is_none_or(|given| given == size) => {
                 self.changes.push(Change::PutLarge {
                     path,

@@ -71,7 +71,7 @@ impl Db {
     }
 
     /// Notes that the repository (by its row) has a large file.
-    fn put_lfs(&self, repo: i64, sha256: &Sha256, size: u64) -> Result<()> {
+    pub(crate) fn put_lfs(&self, repo: i64, sha256: &Sha256, size: u64) -> Result<()> {
         let size = i64::try_from(size).map_err(|_| Error::bad_request("size is too large"))?;
         let db = self.lock();
         // A repository that was deleted meanwhile gets nothing.

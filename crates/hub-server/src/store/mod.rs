@@ -21,6 +21,7 @@ pub(crate) mod rules;
 pub(crate) mod spaces;
 pub(crate) mod users;
 pub(crate) mod webhooks;
+pub(crate) mod xet;
 
 use std::collections::HashMap;
 use std::fs::{File, TryLockError};
@@ -33,6 +34,7 @@ use rand::Rng as _;
 use crate::auth::Role;
 use crate::error::{Error, Result};
 use crate::signing::Signer;
+use crate::xet::Storage;
 
 pub(crate) use db::Db;
 pub(crate) use git::GitRepo;
@@ -47,6 +49,8 @@ pub(crate) struct Store {
     root: PathBuf,
     pub(crate) db: Db,
     pub(crate) signer: Signer,
+    /// Where files are that came by Xet, if any may.
+    pub(crate) xet: Option<Storage>,
     /// One lock a repository, by its row: whoever moves a ref or the folder holds it.
     locks: Mutex<HashMap<i64, Arc<Mutex<()>>>>,
     /// Held by whoever gives or takes a large file.
@@ -56,7 +60,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    pub(crate) fn open(root: &Path) -> Result<Self> {
+    pub(crate) fn open(root: &Path, xet: Option<Storage>) -> Result<Self> {
         fs_err::create_dir_all(root)?;
         let root = fs_err::canonicalize(root)?;
         let held = fs_err::OpenOptions::new()
@@ -79,6 +83,7 @@ impl Store {
             root,
             db,
             signer,
+            xet,
             locks: Mutex::default(),
             blobs: Mutex::default(),
             _held: held,
