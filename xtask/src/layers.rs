@@ -65,6 +65,18 @@ const WITHOUT: &[Without] = &[
     },
     Without {
         package: "hub-cli",
+        arguments: &["--no-default-features", "--features", "native-tls,xet"],
+        banned: &["rustls", "ring", "aws-lc-sys", "tokio-rustls"],
+        reason: "Xet's library speaks the same TLS as the rest",
+    },
+    Without {
+        package: "hub-cli",
+        arguments: &["--features", "xet"],
+        banned: &["aws-lc-sys", "openssl-sys", "native-tls"],
+        reason: "Xet's library speaks the same TLS as the rest",
+    },
+    Without {
+        package: "hub-cli",
         arguments: &[],
         banned: &["aws-lc-sys", "openssl-sys", "native-tls", "hf-xet"],
         reason: "a plain build has one TLS provider, which builds fast, and no Xet",

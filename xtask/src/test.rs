@@ -65,6 +65,11 @@ pub(crate) const STEPS: &[Step] = &[
         what: "Run every test: units, documentation, end to end, git, Python interop",
         run: tests,
     },
+    Step {
+        name: "xet",
+        what: "Build with Xet, lint that, and run its tests against a storage of their own",
+        run: xet,
+    },
 ];
 
 /// Runs all steps, or those named, and says how long each took.
@@ -104,6 +109,29 @@ fn tests(sh: &Shell) -> Result<()> {
         _pythons.push(sh.push_env(python.variable, setup::interpreter(sh, python)?));
     }
     Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)
+}
+
+/// A step of its own, since the libraries of Xet and of its storage take minutes to build. One set of features for all
+/// commands that build code, so that it is built once.
+fn xet(sh: &Shell) -> Result<()> {
+    let packages = ["-p", "hub-http", "-p", "hub-cache", "-p", "hub-cli", "-p", "hub-tests"];
+    let features = ["--features", "hub-http/xet,hub-cache/xet,hub-cli/xet,hub-tests/xet"];
+    cmd!(
+        sh,
+        "cargo clippy --locked {packages...} {features...} --all-targets -- --deny warnings"
+    )
+    .run()?;
+    cmd!(
+        sh,
+        "cargo build --locked {packages...} {features...} --bin hub --test xet"
+    )
+    .run()?;
+    let _hub = sh.push_env("HUB_TEST_BIN", binary(sh, "hub")?);
+    let mut _pythons = Vec::new();
+    for python in PYTHONS {
+        _pythons.push(sh.push_env(python.variable, setup::interpreter(sh, python)?));
+    }
+    Ok(cmd!(sh, "cargo test --locked {packages...} {features...} --test xet").run()?)
 }
 
 /// Where a dev build puts a binary.

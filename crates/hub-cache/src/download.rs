@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use fs_err as fs;
 use hub_http::transfer::{FetchOptions, FileSource};
 use hub_http::{Error as HttpError, ProgressHandle, operation};
-use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError};
+use hub_types::resolve::XetFileData;
+use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError, XetHash};
 
 use crate::cache::read_ref;
 use crate::disk;
@@ -183,6 +184,17 @@ pub(crate) struct Known {
     pub(crate) size: Option<u64>,
     /// Where its bytes are, and since when that is known.
     pub(crate) location: Option<(String, Instant)>,
+    /// Where it is in Xet storage, if it is there.
+    pub(crate) xet: Option<Xet>,
+}
+
+/// What is known of where a file is in Xet storage.
+#[derive(Debug, Clone)]
+pub(crate) enum Xet {
+    /// All: the file's own headers tell where tokens are to be had.
+    File(XetFileData),
+    /// Its hash: a listing tells no more.
+    Hash(XetHash),
 }
 
 /// What to do about a file.
@@ -300,6 +312,7 @@ impl FileJob {
             etag: file.etag(),
             size: Some(file.content_size()),
             location: None,
+            xet: file.xet_hash.map(Xet::Hash),
         })
     }
 
@@ -371,6 +384,7 @@ impl FileJob {
                 etag: metadata.etag,
                 size: metadata.size,
                 location: Some((metadata.location, Instant::now())),
+                xet: metadata.xet.map(Xet::File),
             }),
             Err(err) => {
                 if let HttpError::EntryNotFound(reply) = &err
@@ -580,6 +594,10 @@ impl FileJob {
             .as_ref()
             .filter(|(_, since)| since.elapsed() < LOCATION_LASTS)
             .map(|(location, _)| location.clone());
+        source.xet = known.xet.clone().map(|xet| match xet {
+            Xet::File(data) => data,
+            Xet::Hash(hash) => self.hub.api().xet_file(&source.place, hash),
+        });
         source.etag = Some(known.etag.clone());
         source.size = known.size;
         source.commit_hash = Some(known.commit.clone());

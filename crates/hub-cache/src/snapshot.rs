@@ -15,7 +15,7 @@ use hub_types::{CommitHash, Etag, OneOrMany, PatternFilter, RepoId, RepoPath, Re
 
 use crate::cache::{SnapshotState, missing_files};
 use crate::disk;
-use crate::download::{FileJob, FilePlan, Known, fits, may_be_served_from_cache, timeout};
+use crate::download::{FileJob, FilePlan, Known, Xet, fits, may_be_served_from_cache, timeout};
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
@@ -540,6 +540,7 @@ impl Job {
                 etag: file.etag(),
                 size: Some(file.content_size()),
                 location: None,
+                xet: file.xet_hash.map(Xet::Hash),
             }),
             donor: None,
         }

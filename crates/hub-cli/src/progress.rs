@@ -69,6 +69,7 @@ impl Transfer {
                     "bytes": state.moved,
                     "skipped": state.skipped,
                     "resumed": state.resumed,
+                    "deduplicated_bytes": state.deduplicated,
                     "failed": state.failed,
                     "seconds": state.began.elapsed().as_secs_f64(),
                 }),
@@ -120,6 +121,10 @@ impl Progress for Meter {
 
     fn taken_back(&self, id: ProgressId, bytes: u64) {
         self.lock().taken_back(id, bytes);
+    }
+
+    fn deduplicated(&self, _: ProgressId, bytes: u64) {
+        self.lock().deduplicated += bytes;
     }
 
     fn finished(&self, id: ProgressId, outcome: Outcome) {
@@ -222,6 +227,8 @@ struct State {
     skipped: u64,
     resumed: u64,
     failed: u64,
+    /// Bytes that were not sent, since the storage had them.
+    deduplicated: u64,
     last_line: Instant,
     last_percent: u64,
 }
@@ -244,6 +251,7 @@ impl State {
             skipped: 0,
             resumed: 0,
             failed: 0,
+            deduplicated: 0,
             last_line: now,
             last_percent: 0,
         }
@@ -481,11 +489,14 @@ impl State {
             span(elapsed),
             rate(self.moved, elapsed)
         );
-        let extra: Vec<String> = [(self.resumed, "resumed"), (self.skipped, "already there")]
+        let mut extra: Vec<String> = [(self.resumed, "resumed"), (self.skipped, "already there")]
             .into_iter()
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
+        if self.deduplicated > 0 {
+            extra.push(format!("{} deduplicated", storage(self.deduplicated)));
+        }
         if !extra.is_empty() {
             line.push_str("; ");
             line.push_str(&extra.join(", "));
@@ -556,6 +567,9 @@ mod tests {
             state.summary(Duration::from_secs(112)).unwrap(),
             "2 files, 5.1 MB in 1 m 52 s (45.5 KB/s); 1 resumed, 1 already there"
         );
+        state.deduplicated = 2_000_000;
+        let line = state.summary(Duration::from_secs(112)).unwrap();
+        assert!(line.ends_with("1 already there, 2.0 MB deduplicated"), "{line}");
     }
 
     #[test]

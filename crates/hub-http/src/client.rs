@@ -18,6 +18,7 @@ use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
 use crate::error::{Error, Result};
 use crate::queue::Queue;
 use crate::retry::RetryPolicy;
+use crate::transfer::xet;
 
 /// A client of the Hub. Cheap to clone; every clone shares connections and configuration.
 ///
@@ -53,6 +54,12 @@ pub(crate) struct Shared {
     accounts: Mutex<Vec<(Token, WhoAmI)>>,
     /// What is to run in the background in order.
     pub(crate) queue: OnceLock<Queue>,
+    /// What transfers by Xet share.
+    #[cfg_attr(
+        not(feature = "xet"),
+        expect(dead_code, reason = "a build without Xet shares nothing")
+    )]
+    pub(crate) xet: xet::State,
     /// Permits for connections beyond the first of each download, so that many at once do not open too many.
     pub(crate) connections: Arc<Semaphore>,
 }
@@ -93,6 +100,7 @@ pub(crate) struct Config {
     pub(crate) retry: RetryPolicy,
     pub(crate) oauth_client_id: String,
     pub(crate) services: Services,
+    pub(crate) xet: xet::Settings,
     proxies: Vec<reqwest::Proxy>,
     ca_bundle: Option<PathBuf>,
 }
@@ -116,6 +124,11 @@ impl Default for Services {
 }
 
 impl Config {
+    /// Whether this client was given a proxy or certificates of its own, beside the environment's.
+    pub(crate) fn has_own_network(&self) -> bool {
+        !self.proxies.is_empty() || self.ca_bundle.is_some()
+    }
+
     /// Whether `url` may see the token: it is on the endpoint, on an origin of the Hub, or on a service of the Hub.
     pub(crate) fn may_see_token(&self, url: &url::Url) -> bool {
         let services = [
@@ -137,7 +150,7 @@ impl HfApi {
     /// `XDG_CACHE_HOME`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
     /// `HF_OIDC_RESOURCE`, `HF_OIDC_ID_TOKEN`, `GITHUB_ACTIONS`, `ACTIONS_ID_TOKEN_REQUEST_URL`,
     /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`,
-    /// `HUB_BANDWIDTH_LIMIT`, `HUB_VERIFY`,
+    /// `HUB_BANDWIDTH_LIMIT`, `HUB_VERIFY`, `HF_HUB_DISABLE_XET`, `HF_XET_CACHE`, `HF_XET_HIGH_PERFORMANCE`,
     /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE` and the usual proxy variables; [`hub_types::env`] says what each does.
     ///
     /// # Errors
@@ -259,6 +272,7 @@ pub struct HfApiBuilder {
     retry: RetryPolicy,
     oauth_client_id: String,
     services: Services,
+    xet: xet::Settings,
     proxies: Vec<String>,
     ca_bundle: Option<PathBuf>,
 }
@@ -281,6 +295,7 @@ impl Default for HfApiBuilder {
             retry: RetryPolicy::default(),
             oauth_client_id: crate::oauth::CLIENT_ID.to_owned(),
             services: Services::default(),
+            xet: xet::Settings::default(),
             proxies: Vec::new(),
             ca_bundle: None,
         }
@@ -322,6 +337,12 @@ impl HfApiBuilder {
             ca_bundle: env
                 .path(env::HUB_CA_BUNDLE)
                 .or_else(|| env.path(env::REQUESTS_CA_BUNDLE)),
+            xet: xet::Settings {
+                disabled: env.flag(env::HF_HUB_DISABLE_XET),
+                from_env: true,
+                high_performance: env.flag(env::HF_XET_HIGH_PERFORMANCE),
+                cache: Some(env.xet_cache()),
+            },
             ..Self::default()
         })
     }
@@ -430,6 +451,20 @@ impl HfApiBuilder {
         self
     }
 
+    /// Whether large files come and go by Xet, the Hub's storage protocol, where the Hub has them there. By default they
+    /// do, in builds with the feature `xet`; where a [`proxy`](Self::proxy) or a [`ca_bundle`](Self::ca_bundle) is
+    /// given, only what cannot go in another way.
+    pub fn xet(mut self, xet: bool) -> Self {
+        self.xet.disabled = !xet;
+        self
+    }
+
+    /// The folder of Xet's caches. By default where its library has them: `HF_XET_CACHE`, else `$HF_HOME/xet`.
+    pub fn xet_cache(mut self, folder: impl Into<PathBuf>) -> Self {
+        self.xet.cache = Some(folder.into());
+        self
+    }
+
     /// A proxy for every request, in place of the environment's.
     pub fn proxy(mut self, url: impl Into<String>) -> Self {
         self.proxies.push(url.into());
@@ -480,6 +515,7 @@ impl HfApiBuilder {
             retry: self.retry,
             oauth_client_id: self.oauth_client_id,
             services: self.services,
+            xet: self.xet,
             proxies,
             ca_bundle: self.ca_bundle,
         };
@@ -496,6 +532,7 @@ impl HfApiBuilder {
             own_uploads: OnceLock::new(),
             accounts: Mutex::default(),
             queue: OnceLock::new(),
+            xet: xet::State::default(),
             connections,
         };
         Ok(HfApi {

@@ -181,6 +181,20 @@ pub enum Error {
         /// The cargo feature.
         feature: &'static str,
     },
+    /// The Xet storage failed, or gave something else than was asked for.
+    #[error("{what} by Xet failed")]
+    Xet {
+        /// What was being done.
+        what: &'static str,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// What was asked for goes by Xet alone, and this client does not use it (`HF_HUB_DISABLE_XET`); nothing was sent.
+    #[error("{what} needs Xet, which is switched off")]
+    XetDisabled {
+        /// What was asked for.
+        what: &'static str,
+    },
     /// A background job was aborted before it ended.
     #[error("the job was aborted")]
     Aborted,
@@ -329,11 +343,11 @@ impl Error {
         ) || self.status() == Some(404)
     }
 
-    /// Whether the same call may succeed later: no connection, a timeout, a broken connection, or one of the statuses
-    /// 408, 429, 500, 502, 503 and 504.
+    /// Whether the same call may succeed later: no connection, a timeout, a broken connection, a failure of the Xet
+    /// storage, or one of the statuses 408, 429, 500, 502, 503 and 504.
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::Timeout { .. } | Self::Transport { .. } => true,
+            Self::Connect { .. } | Self::Timeout { .. } | Self::Transport { .. } | Self::Xet { .. } => true,
             _ => self.status().is_some_and(crate::retry::is_retryable_status),
         }
     }
@@ -362,6 +376,8 @@ impl Error {
             }
             Self::Offline { .. } => "unset HF_HUB_OFFLINE to allow requests",
             Self::Connect { .. } => "check the network, the proxy settings and HF_ENDPOINT",
+            Self::Xet { .. } => "try again later, or set HF_HUB_DISABLE_XET=1 to go through HTTP alone",
+            Self::XetDisabled { .. } => "unset HF_HUB_DISABLE_XET",
             Self::TokenNotFound => "log in, or set HF_TOKEN",
             Self::TokenExchange { .. } => {
                 "in a CI job, check HF_OIDC_RESOURCE and the trusted publishers of that repo; elsewhere, log in again"

@@ -26,6 +26,9 @@
 //!   `native-tls` is used before `aws-lc`, and that before `rustls`. All trust the system's roots, and those of
 //!   [`HfApiBuilder::ca_bundle`] beside them.
 //!
+//! - `xet` (off by default, since it adds about 110 packages) brings large files to the Hub's Xet storage and from there,
+//!   and files into buckets. Without it they go through Git LFS, and come over plain HTTP.
+//!
 //! Invariants:
 //!
 //! - The token goes to the endpoint's own origin and the Hub's, to no other host: not by a redirect, not by a link to a

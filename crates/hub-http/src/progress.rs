@@ -64,6 +64,11 @@ pub trait Progress: Send + Sync {
         let _ = (id, bytes);
     }
 
+    /// `bytes` of the file were not sent: the storage had them already. They count as done all the same.
+    fn deduplicated(&self, id: ProgressId, bytes: u64) {
+        let _ = (id, bytes);
+    }
+
     /// The file is through.
     fn finished(&self, id: ProgressId, outcome: Outcome) {
         let _ = (id, outcome);
@@ -150,6 +155,15 @@ impl FileProgress {
             && let Some(progress) = self.running()
         {
             progress.taken_back(self.id, bytes);
+        }
+    }
+
+    /// `bytes` of it were not sent, since the storage had them already.
+    pub fn deduplicated(&self, bytes: u64) {
+        if bytes > 0
+            && let Some(progress) = self.running()
+        {
+            progress.deduplicated(self.id, bytes);
         }
     }
 

@@ -574,6 +574,18 @@ impl HfApi {
         })
     }
 
+    /// The headers that a GET of ours to `url` has. For a library that asks in our place.
+    #[cfg(feature = "xet")]
+    pub(crate) async fn headers_for(&self, url: &str) -> Result<HeaderMap> {
+        let request = Request::get(url);
+        let url = request.url(self)?;
+        let token = self.token().await?;
+        let mut headers = self.headers(&request, &url, &url, token.as_ref(), &trace_id());
+        // Of one request, not of all that the library makes.
+        headers.remove("x-amzn-trace-id");
+        Ok(headers)
+    }
+
     /// The headers of a request that began at `begin` and goes to `url`. The one place that decides who sees what:
     /// the token and the client's own headers are for the Hub, credentials of the request itself for where it began.
     fn headers(

@@ -254,6 +254,11 @@ impl Env {
         base.join("huggingface")
     }
 
+    /// The folder of Xet's caches: `HF_XET_CACHE`, or `$HF_HOME/xet`.
+    pub fn xet_cache(&self) -> PathBuf {
+        self.path(HF_XET_CACHE).unwrap_or_else(|| self.hf_home().join("xet"))
+    }
+
     /// The cache's folder: `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE` or `$HF_HOME/hub`.
     pub fn hub_cache(&self) -> PathBuf {
         self.path(HF_HUB_CACHE)

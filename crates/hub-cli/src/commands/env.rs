@@ -48,6 +48,7 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         "Platform",
         json!(format!("{}-{}", std::env::consts::OS, std::env::consts::ARCH)),
     );
+    add("Built with Xet", json!(cfg!(feature = "xet")));
     add("Token path ?", path(store.token_path()));
     add("Has saved token ?", json!(store.active()?.is_some()));
     if let Ok(Some(name)) = store.active_name() {

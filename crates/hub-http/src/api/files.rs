@@ -212,6 +212,7 @@ impl OpenFileArgs {
         source.etag = Some(found.etag.clone());
         source.size = Some(size);
         source.location = Some(found.location);
+        source.xet = found.xet;
         source.commit_hash = Some(found.commit_hash.clone());
         let origin = Origin::new(api, source, false, false);
         Ok(RemoteFile::new(origin, size, found.etag, found.commit_hash))

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use hub_types::resolve::{FileMetadata, XetFileData};
-use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, XetHash};
+use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision};
 
 use crate::client::HfApi;
 use crate::error::{Error, Result, without_query};
@@ -427,15 +427,17 @@ fn metadata(api: &HfApi, response: &Response) -> Result<FileMetadata> {
         None => response.url().to_owned(),
     };
     let mut metadata = FileMetadata::new(commit_hash, etag, location, found.size);
-    let route = crate::page::link(response.headers(), "xet-auth")
-        .or_else(|| response.header("x-xet-refresh-route").map(str::to_owned));
-    metadata.xet = parsed::<XetHash>(response.headers(), "x-xet-hash")
-        .zip(route)
-        .map(|(file_hash, route)| XetFileData {
-            file_hash,
-            refresh_route: api.shared.config.endpoint.rewrite(&route),
-        });
+    metadata.xet = xet_data(api, response.headers());
     Ok(metadata)
+}
+
+/// Where the file is in Xet storage, if the Hub says so: the hash, and an address for tokens to read it.
+pub(crate) fn xet_data(api: &HfApi, headers: &HeaderMap) -> Option<XetFileData> {
+    let route = crate::page::link(headers, "xet-auth").or_else(|| parsed(headers, "x-xet-refresh-route"))?;
+    Some(XetFileData {
+        file_hash: parsed(headers, "x-xet-hash")?,
+        refresh_route: api.shared.config.endpoint.rewrite(&route),
+    })
 }
 
 #[cfg(test)]

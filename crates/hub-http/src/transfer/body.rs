@@ -8,13 +8,14 @@ use flate2::write::MultiGzDecoder;
 
 use crate::error::{Error, Result, without_query};
 use crate::request::Response;
+use crate::transfer::xet;
 
 /// Compressed input is given to the decoder in pieces of this size, so that a small one cannot fill the memory.
 const PIECE: usize = 4096;
 
 /// The bytes of a file, or of a range of it, as they arrive.
 pub(super) struct Body {
-    response: Response,
+    from: From,
     gzip: Option<MultiGzDecoder<Vec<u8>>>,
     input: Bytes,
     ready: VecDeque<Bytes>,
@@ -24,10 +25,44 @@ pub(super) struct Body {
     pub(super) whole: bool,
 }
 
+/// Where bytes come from.
+#[cfg_attr(
+    not(feature = "xet"),
+    expect(
+        clippy::large_enum_variant,
+        reason = "a build without Xet has one variant that can be made"
+    )
+)]
+enum From {
+    Reply(Response),
+    Xet(xet::Stream),
+}
+
+impl From {
+    async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        match self {
+            Self::Reply(response) => response.chunk().await,
+            Self::Xet(stream) => stream.next().await,
+        }
+    }
+}
+
 impl Body {
+    /// What comes by Xet, up to `end`.
+    pub(super) fn by_xet(stream: xet::Stream, end: u64, whole: bool) -> Self {
+        Self {
+            from: From::Xet(stream),
+            gzip: None,
+            input: Bytes::new(),
+            ready: VecDeque::new(),
+            end: Some(end),
+            whole,
+        }
+    }
+
     pub(super) fn new(response: Response, end: Option<u64>, whole: bool, gzip: bool) -> Self {
         Self {
-            response,
+            from: From::Reply(response),
             gzip: gzip.then(|| MultiGzDecoder::new(Vec::new())),
             input: Bytes::new(),
             ready: VecDeque::new(),
@@ -47,7 +82,7 @@ impl Body {
                 self.decode(Some(&piece))?;
                 continue;
             }
-            match self.response.chunk().await? {
+            match self.from.chunk().await? {
                 Some(bytes) if bytes.is_empty() => {}
                 Some(bytes) if self.gzip.is_some() => self.input = bytes,
                 Some(bytes) => return Ok(Some(bytes)),
@@ -71,8 +106,12 @@ impl Body {
         if !output.is_empty() {
             self.ready.push_back(output.into());
         }
+        let url = match &self.from {
+            From::Reply(response) => without_query(response.url()),
+            From::Xet(_) => String::new(),
+        };
         decoded.map_err(|err: io::Error| Error::Transport {
-            url: without_query(self.response.url()),
+            url,
             source: err.into(),
         })
     }

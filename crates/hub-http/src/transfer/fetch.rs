@@ -152,7 +152,13 @@ impl Fetch {
                     self.ranges = false;
                     self.forget().await?;
                 }
+                Trouble::NotByXet(err) => {
+                    self.origin.leave_xet();
+                    let at = self.session.as_ref().map_or(0, |s| s.plan().done().covered());
+                    tracing::warn!(path = %self.origin.source.path, error = %err, cause = %innermost(&err), at, "Xet has failed, going on over plain HTTP");
+                }
                 Trouble::Wrong(err) => {
+                    self.origin.leave_xet();
                     self.forget().await?;
                     if std::mem::replace(&mut self.was_wrong, true) {
                         return Err(err);
@@ -276,7 +282,8 @@ impl Fetch {
         let Some(session) = self.session.clone() else {
             return self.fresh().await;
         };
-        let next = session.plan().take(FIRST_PIECE, true);
+        let by_xet = self.origin.is_by_xet();
+        let next = session.plan().take(piece(by_xet), true);
         if let Some(segment) = next {
             let range = segment.start()..segment.end();
             let opened = match self.origin.open(Some(range)).await {
@@ -292,7 +299,7 @@ impl Fetch {
                 self.forget().await.map_err(Trouble::Fatal)?;
                 return self.whole(opened).await;
             }
-            self.drive(&session, segment, opened.body, true).await?;
+            self.drive(&session, segment, opened.body, opened.ranges).await?;
         }
         self.finish(session).await
     }
@@ -304,7 +311,8 @@ impl Fetch {
             self.report_start(size);
             return self.small(Batch::new(0), 0).await;
         }
-        let range = size.filter(|size| self.ranges && *size > WHOLE).map(|_| 0..FIRST_PIECE);
+        let in_pieces = self.ranges && !self.origin.is_by_xet();
+        let range = size.filter(|size| in_pieces && *size > WHOLE).map(|_| 0..FIRST_PIECE);
         let opened = self.origin.open(range.clone()).await?;
         if opened.body.whole {
             if range.is_some() {
@@ -320,7 +328,7 @@ impl Fetch {
             .plan()
             .take(FIRST_PIECE, false)
             .expect("a range of a file that has bytes");
-        self.drive(&session, segment, opened.body, true).await?;
+        self.drive(&session, segment, opened.body, opened.ranges).await?;
         self.finish(session).await
     }
 
@@ -440,6 +448,7 @@ impl Fetch {
             etag: known.etag,
             commit_hash: known.commit_hash,
             sha256: found.and_then(|hash| hash.as_sha256()),
+            by_xet: known.by_xet,
         }
     }
 
@@ -528,7 +537,7 @@ async fn lane(
 ) -> Result<(), Trouble> {
     let _count = LaneCount::new(session.clone());
     let mut first = first;
-    let mut most = FIRST_PIECE;
+    let mut most = piece(session.origin.is_by_xet());
     loop {
         let (segment, mut body) = match first.take() {
             Some(first) => first,
@@ -558,8 +567,25 @@ async fn lane(
         session.plan().leave(&segment);
         result?;
         let rate = (segment.position() - segment.start()) as f64 / began.elapsed().as_secs_f64().max(0.001);
-        most = ((rate * PIECE_SECONDS) as u64).clamp(LEAST_PIECE, MOST_PIECE) / BATCH * BATCH;
+        if !session.origin.is_by_xet() {
+            most = ((rate * PIECE_SECONDS) as u64).clamp(LEAST_PIECE, MOST_PIECE) / BATCH * BATCH;
+        }
     }
+}
+
+/// How much the first request of a connection asks for. What comes by Xet is all asked for at once: how many connections
+/// that takes is for its library to say.
+fn piece(by_xet: bool) -> u64 {
+    if by_xet { u64::MAX } else { FIRST_PIECE }
+}
+
+/// The cause below all others.
+fn innermost(err: &Error) -> String {
+    let mut cause: &dyn std::error::Error = err;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
 }
 
 /// Counts the connections of a session.

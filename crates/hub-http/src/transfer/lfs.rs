@@ -33,6 +33,15 @@ pub(crate) struct LfsFile {
     pub(crate) path: String,
     pub(crate) pointer: LfsPointer,
     pub(crate) opened: Arc<Opened>,
+    /// Where it is reported, if it is already: it was tried in another way.
+    pub(crate) bar: Option<Arc<FileProgress>>,
+}
+
+impl LfsFile {
+    fn bar(&self, progress: &ProgressHandle) -> Arc<FileProgress> {
+        let start = || Arc::new(progress.start(&self.path, Some(self.pointer.size)));
+        self.bar.clone().unwrap_or_else(start)
+    }
 }
 
 /// Uploads of one run: how many are under way, and which contents it has seen.
@@ -68,9 +77,7 @@ pub(crate) async fn upload(
 ) -> Result<()> {
     let (new, known): (Vec<_>, Vec<_>) = files.into_iter().partition(|file| uploads.is_new(file.pointer.oid));
     for file in known {
-        progress
-            .start(&file.path, Some(file.pointer.size))
-            .end(Outcome::Skipped);
+        file.bar(progress).end(Outcome::Skipped);
     }
     for files in new.chunks(BATCH) {
         let pointers: Vec<LfsPointer> = files.iter().map(|file| file.pointer).collect();
@@ -79,7 +86,7 @@ pub(crate) async fn upload(
             let object = objects.remove(&file.pointer.oid.to_string());
             let running = async move {
                 let _slot = uploads.slots.acquire().await;
-                let bar = Arc::new(progress.start(&file.path, Some(file.pointer.size)));
+                let bar = file.bar(progress);
                 let outcome = again_if_expired(api, repo, revision, file, object, &bar).await;
                 // Not left to whoever drops it last: a body's reader may still be at it.
                 bar.end(*outcome.as_ref().unwrap_or(&Outcome::Failed));
@@ -223,8 +230,9 @@ impl PutLfsObjectArgs {
                 size: opened.size,
             },
             opened: Arc::new(opened),
+            bar: None,
         };
-        let bar = Arc::new(self.progress.start(&file.path, Some(file.pointer.size)));
+        let bar = file.bar(&self.progress);
         let sent = if self.action.header.contains_key("chunk_size") {
             multipart(&api, &file, &self.action, &bar).await
         } else {

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use hub_types::buckets::BucketId;
+use hub_types::resolve::XetFileData;
 use hub_types::{CommitHash, Etag, RepoId, RepoPath, Revision, Sha256};
 
 use crate::api::resolve::resolve_path;
@@ -48,6 +49,10 @@ pub struct FileSource {
     pub path: RepoPath,
     /// Where the bytes are, as [`FileMetadata`](hub_types::resolve::FileMetadata) has it. Used where `etag` is known too.
     pub location: Option<String>,
+    /// Where the content is in Xet storage, as [`FileMetadata`](hub_types::resolve::FileMetadata) has it, or
+    /// [`HfApi::xet_file`](crate::HfApi::xet_file) for a listing's hash. With the size it comes from there in builds with
+    /// the feature `xet`, and over plain HTTP where that fails.
+    pub xet: Option<XetFileData>,
     /// The content's id.
     pub etag: Option<Etag>,
     /// The content's size in bytes.
@@ -72,6 +77,7 @@ impl FileSource {
             place,
             path,
             location: None,
+            xet: None,
             etag: None,
             size: None,
             commit_hash: None,
@@ -85,6 +91,7 @@ impl fmt::Debug for FileSource {
             .field("place", &self.place)
             .field("path", &self.path)
             .field("location", &self.location.as_deref().map(without_query))
+            .field("xet", &self.xet)
             .field("etag", &self.etag)
             .field("size", &self.size)
             .field("commit_hash", &self.commit_hash)
@@ -159,6 +166,8 @@ pub struct Fetched {
     pub commit_hash: Option<CommitHash>,
     /// The content's SHA-256, if it was computed.
     pub sha256: Option<Sha256>,
+    /// Whether bytes came by Xet. Where that failed, the rest came over plain HTTP.
+    pub by_xet: bool,
 }
 
 /// Removes a partial file and its journal. Blocks.

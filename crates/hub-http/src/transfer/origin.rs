@@ -5,15 +5,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use http::header::{ACCEPT_ENCODING, ACCEPT_RANGES, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, ETAG, RANGE};
 use http::{HeaderValue, StatusCode};
+use hub_types::resolve::XetFileData;
 use hub_types::{CommitHash, Etag};
 
-use super::FileSource;
 use super::body::Body;
 use super::verify::ContentHash;
-use crate::api::resolve::FileHeaders;
+use super::{FileSource, xet};
+use crate::api::resolve::{FileHeaders, xet_data};
 use crate::client::HfApi;
 use crate::error::Error;
 use crate::request::{Request, Response};
+
+/// The least that is fetched by Xet where it is a part of a file, or where a reply that is open already would have to be
+/// dropped for it.
+const XET_WORTH: u64 = 16 << 20;
 
 /// Why a request or a body came to nothing, by what is to be done next.
 #[derive(Debug)]
@@ -24,6 +29,8 @@ pub(super) enum Trouble {
     Wrong(Error),
     /// This server cannot be asked for ranges: begin from nothing, without them.
     NoRanges(Error),
+    /// Xet has failed: go on where it stopped, over plain HTTP.
+    NotByXet(Error),
     /// Give up.
     Fatal(Error),
 }
@@ -31,6 +38,7 @@ pub(super) enum Trouble {
 impl From<Error> for Trouble {
     fn from(err: Error) -> Self {
         match err.status() {
+            _ if matches!(err, Error::Xet { .. }) => Self::NotByXet(err),
             // The file is shorter than we think.
             Some(416) => Self::Wrong(err),
             _ if err.is_transient() => Self::Again(err),
@@ -67,6 +75,12 @@ pub(super) struct Known {
     location: Option<String>,
     /// Whether bytes are there already that came under this etag.
     begun: bool,
+    /// Where it is in Xet storage.
+    xet: Option<XetFileData>,
+    /// Whether it came from there, at least in part.
+    pub(super) by_xet: bool,
+    /// Whether it does not come from there any more: it was tried.
+    xet_failed: bool,
 }
 
 /// One file at its Hub.
@@ -89,6 +103,9 @@ impl Origin {
             // A store does not tell the content's id: without one, the Hub is asked.
             location: source.location.clone().filter(|_| source.etag.is_some()),
             begun: false,
+            xet: source.xet.clone(),
+            by_xet: false,
+            xet_failed: false,
         };
         Self {
             api,
@@ -146,8 +163,69 @@ impl Origin {
         }
     }
 
+    /// Where the file is in Xet storage and how long it is, if it is to come from there.
+    fn xet(&self) -> Option<(XetFileData, u64)> {
+        let known = self.lock();
+        let size = known.size.filter(|size| *size > 0 && !known.xet_failed)?;
+        let xet = known.xet.clone().filter(|_| xet::is_on(&self.api))?;
+        Some((xet, size))
+    }
+
+    /// Whether the file comes by Xet, where one connection fetches all that is asked for at once.
+    pub(super) fn is_by_xet(&self) -> bool {
+        self.xet().is_some()
+    }
+
+    /// Xet has failed for this file: the rest comes over plain HTTP.
+    pub(super) fn leave_xet(&self) {
+        self.lock().xet_failed = true;
+    }
+
+    /// Opens the file, or a range of it, in Xet storage.
+    async fn open_xet(&self, xet: &XetFileData, size: u64, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
+        let whole = range.is_none();
+        let range = range.map_or(0..size, |range| range.start..range.end.min(size));
+        let end = range.end;
+        let stream = match xet::Stream::open(&self.api, xet, size, range).await {
+            Ok(stream) => stream,
+            // No permission to read there is none to read over plain HTTP, or that tells why in better words.
+            Err(err) if err.reply().is_some() => return Err(Trouble::NotByXet(err)),
+            Err(err) => return Err(err.into()),
+        };
+        let mut known = self.lock();
+        known.begun = true;
+        known.by_xet = true;
+        Ok(Opened {
+            total: Some(size),
+            ranges: false,
+            body: Body::by_xet(stream, end, whole),
+        })
+    }
+
     /// Asks for the file, or for a range of it. An address that is no longer valid is asked for anew, once.
     pub(super) async fn open(&self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
+        // Reading a little is one request where the address of the bytes is known, and two by Xet.
+        let worth = |size: u64| {
+            let range = range.clone().unwrap_or(0..u64::MAX);
+            range.end.min(size).saturating_sub(range.start) >= XET_WORTH
+        };
+        if let Some((xet, size)) = self.xet()
+            && (range.is_none() || worth(size))
+        {
+            return self.open_xet(&xet, size, range).await;
+        }
+        let opened = self.open_http(range.clone()).await?;
+        match self.xet() {
+            // Only the reply has told that it is there.
+            Some((xet, size)) if worth(size) => {
+                drop(opened);
+                self.open_xet(&xet, size, range).await
+            }
+            _ => Ok(opened),
+        }
+    }
+
+    async fn open_http(&self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
         let mut anew = false;
         loop {
             let location = self.lock().location.clone();
@@ -198,6 +276,11 @@ impl Origin {
             None => FileHeaders::default(),
         };
         self.learn(&facts, &response, encoding.is_some())?;
+        if let Some(headers) = response.hub_headers()
+            && let Some(xet) = xet_data(&self.api, headers)
+        {
+            self.lock().xet.get_or_insert(xet);
+        }
         let size = self.known().size;
         if let (Some(expected), Some(received)) = (size, facts.size)
             && expected != received

@@ -15,9 +15,10 @@ use tokio::sync::Semaphore;
 
 use super::lfs::{self, LfsFile, Uploads};
 use super::source::{Opened, UploadSource};
+use super::xet;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
-use crate::progress::{Outcome, Phase, ProgressHandle};
+use crate::progress::{FileProgress, Outcome, Phase, ProgressHandle};
 use crate::request::Request;
 use crate::runtime::blocking;
 
@@ -42,6 +43,8 @@ pub(crate) struct Addition {
     pub(crate) remote: Option<String>,
     /// The hash of a large file, once computed.
     pub(crate) sha256: Option<Sha256>,
+    /// Where it is reported, once it was tried to send it.
+    bar: Option<Arc<FileProgress>>,
 }
 
 /// Where and how additions go up.
@@ -71,6 +74,7 @@ impl Addition {
                         ignored: false,
                         remote: None,
                         sha256: None,
+                        bar: None,
                     })
                 })
                 .collect()
@@ -119,6 +123,24 @@ impl Target {
         if large.is_empty() {
             return Ok(());
         }
+        if xet::is_on(&self.api)
+            && let Some(uploader) = xet::Uploader::open(&self.api, &self.xet_route()).await?
+        {
+            match self.by_xet(uploader, &mut large).await {
+                Err(err @ Error::Xet { .. }) => {
+                    tracing::warn!(
+                        error = &err as &dyn std::error::Error,
+                        "Xet has failed, large files go through LFS"
+                    );
+                    for file in &large {
+                        if let Some(bar) = &file.bar {
+                            bar.restart(0);
+                        }
+                    }
+                }
+                result => return result,
+            }
+        }
         let (files, bytes) = (large.len() as u64, large.iter().map(|file| file.opened.size).sum());
         self.progress.phase(Phase::Hashing, Some(files), Some(bytes));
         let uploads = Uploads::new(self.uploads_at_once);
@@ -150,6 +172,55 @@ impl Target {
             .buffer_unordered(GROUPS_AT_ONCE)
             .try_collect()
             .await
+    }
+
+    /// Where tokens are to be had to write these files by Xet.
+    fn xet_route(&self) -> String {
+        // A contributor has no right to write to the branch, but to a pull request that begins there.
+        let query = if self.create_pr { "?create_pr=1" } else { "" };
+        let (endpoint, repo) = (self.api.endpoint(), self.repo.api_path());
+        format!(
+            "{endpoint}/api/{repo}/xet-write-token/{}{query}",
+            self.revision.encoded()
+        )
+    }
+
+    /// Sends large files by Xet, in one pass over each: it is hashed while it is sent. What is stored at its path
+    /// already is taken out of the list; to know that takes its hash, which is only computed where there is something.
+    async fn by_xet(&self, uploader: xet::Uploader, large: &mut Vec<&mut Addition>) -> Result<()> {
+        let cores = Semaphore::new(cores().min(HASHED_AT_ONCE));
+        let there: Vec<&mut Addition> = large
+            .iter_mut()
+            .map(|file| &mut **file)
+            .filter(|file| file.remote.as_ref().is_some_and(|remote| remote.len() == 64))
+            .collect();
+        if !there.is_empty() {
+            let (files, bytes) = (there.len() as u64, there.iter().map(|file| file.opened.size).sum());
+            self.progress.phase(Phase::Hashing, Some(files), Some(bytes));
+            self.hash(there, &cores).await?;
+        }
+        large.retain(|file| !matches!(file.is_stored(), Ok(true)));
+        if large.is_empty() {
+            return Ok(());
+        }
+        let (files, bytes) = (large.len() as u64, large.iter().map(|file| file.opened.size).sum());
+        self.progress.phase(Phase::Transferring, Some(files), Some(bytes));
+        let mut uploads = Vec::new();
+        for file in large.iter_mut() {
+            let bar = self.progress.start(file.path.as_str(), Some(file.opened.size));
+            uploads.push(xet::Upload {
+                opened: file.opened.clone(),
+                hash: file.sha256.map_or(xet::Hashing::Compute, xet::Hashing::Known),
+                bar: file.bar.insert(Arc::new(bar)).clone(),
+            });
+        }
+        for (file, stored) in large.iter_mut().zip(uploader.send(uploads).await?) {
+            file.sha256 = stored.sha256;
+            if let Some(bar) = file.bar.take() {
+                bar.end(Outcome::Done);
+            }
+        }
+        Ok(())
     }
 
     /// Asks the Hub how each file is to be stored.
@@ -205,7 +276,10 @@ impl Target {
                 // Dropped with this future, which tells the thread that nobody waits any more.
                 let waiting = Arc::new(());
                 let (opened, wanted) = (file.opened.clone(), Arc::downgrade(&waiting));
-                let oid = blocking(move || opened.sha256(|| wanted.strong_count() > 0)).await?;
+                let oid = match file.sha256 {
+                    Some(known) => known,
+                    None => blocking(move || opened.sha256(|| wanted.strong_count() > 0)).await?,
+                };
                 file.sha256 = Some(oid);
                 if file.is_stored()? {
                     self.progress
@@ -220,6 +294,7 @@ impl Target {
                         size: file.opened.size,
                     },
                     opened: file.opened.clone(),
+                    bar: file.bar.take(),
                 }))
             };
             hash.boxed()

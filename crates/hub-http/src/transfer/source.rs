@@ -188,7 +188,7 @@ impl Opened {
     /// Reads it piece by piece, until `each` says that it is enough. Blocks.
     ///
     /// The last piece is given only if the file is unchanged by then: a body without it is not taken for whole.
-    fn pieces(&self, start: u64, end: u64, mut each: impl FnMut(Bytes) -> Result<bool>) -> Result<()> {
+    pub(super) fn pieces(&self, start: u64, end: u64, mut each: impl FnMut(Bytes) -> Result<bool>) -> Result<()> {
         match &self.source {
             UploadSource::Bytes(bytes) => {
                 let mut at = start;

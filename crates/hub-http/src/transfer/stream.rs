@@ -63,6 +63,11 @@ impl ByteReader {
                     tracing::warn!(path = %self.origin.source.path, error = %err, at = self.position, "the download was interrupted, going on");
                     tokio::time::sleep(wait).await;
                 }
+                Err(Trouble::NotByXet(err)) => {
+                    tracing::warn!(path = %self.origin.source.path, error = %err, at = self.position, "Xet has failed, going on over plain HTTP");
+                    self.origin.leave_xet();
+                    self.body = None;
+                }
                 // Behind the last byte there is none.
                 Err(Trouble::Wrong(err)) if err.status() == Some(416) => self.done = true,
                 Err(Trouble::Wrong(err) | Trouble::NoRanges(err) | Trouble::Fatal(err)) => return Err(err),

@@ -114,7 +114,7 @@ impl CopyFilesArgs {
                 }
                 let mut add = Vec::new();
                 if let Some(repo) = from.filter(|_| !plain.is_empty()) {
-                    xet::available()?;
+                    xet::available(&api)?;
                     for (file, destination) in plain {
                         let revision = source.revision().cloned();
                         let bytes = api.download_bytes(repo.clone(), file.path).revision(revision).await?;

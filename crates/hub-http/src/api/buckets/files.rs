@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use futures_util::stream::{self, TryStreamExt as _};
@@ -17,9 +18,10 @@ use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::page::link;
-use crate::progress::ProgressHandle;
+use crate::progress::{Outcome, ProgressHandle};
 use crate::request::Request;
 use crate::runtime::blocking;
+use crate::transfer::source::Opened;
 use crate::transfer::{FetchOptions, FileSource, UploadSource, xet};
 
 /// Files that are fetched side by side.
@@ -78,6 +80,10 @@ operation! {
         /// Paths to delete.
         delete: OneOrMany<String>,
     }
+    skip {
+        /// Who is told how far it is.
+        progress: ProgressHandle,
+    }
 }
 
 impl BatchBucketFilesArgs {
@@ -99,7 +105,7 @@ impl BatchBucketFilesArgs {
                 "sourceRepoId": copy.source_repo_id,
             }));
         }
-        lines.extend(added(&api, &self.bucket_id, add, now).await?);
+        lines.extend(added(&api, &self.bucket_id, add, now, &self.progress).await?);
         lines.extend(
             delete
                 .into_iter()
@@ -119,12 +125,18 @@ impl BatchBucketFilesArgs {
 }
 
 /// Stores the bytes and gives the lines that name them.
-async fn added(api: &HfApi, bucket: &BucketId, add: Vec<BucketAdd>, now: i64) -> Result<Vec<Value>> {
+async fn added(
+    api: &HfApi,
+    bucket: &BucketId,
+    add: Vec<BucketAdd>,
+    now: i64,
+    progress: &ProgressHandle,
+) -> Result<Vec<Value>> {
     if add.is_empty() {
         return Ok(Vec::new());
     }
-    xet::available()?;
-    let mut sources = Vec::new();
+    xet::available(api)?;
+    let mut uploads = Vec::new();
     let mut lines = Vec::new();
     for BucketAdd { source, destination } in add {
         let mtime = match &source {
@@ -139,11 +151,21 @@ async fn added(api: &HfApi, bucket: &BucketId, add: Vec<BucketAdd>, now: i64) ->
             "path": RepoPath::try_from(destination.as_str())?,
             "mtime": mtime,
         }));
-        sources.push(source);
+        let opened = Arc::new(blocking(move || Opened::open(source)).await?);
+        uploads.push(xet::Upload {
+            bar: Arc::new(progress.start(&destination, Some(opened.size))),
+            opened,
+            hash: xet::Hashing::Skip,
+        });
     }
+    let bars: Vec<_> = uploads.iter().map(|upload| upload.bar.clone()).collect();
     let route = format!("{}{}/xet-write-token", api.endpoint(), path(bucket));
-    for (line, stored) in lines.iter_mut().zip(xet::store(api, &route, &sources).await?) {
+    let stored = xet::Uploader::open_only(api, &route).await?.send(uploads).await?;
+    for (line, stored) in lines.iter_mut().zip(stored) {
         line["xetHash"] = json!(stored.hash);
+    }
+    for bar in bars {
+        bar.end(Outcome::Done);
     }
     Ok(lines)
 }
@@ -331,6 +353,7 @@ async fn fetch(
 ) -> Result<()> {
     let mut source = FileSource::in_bucket(bucket.clone(), file.path.parse()?);
     source.size = Some(file.size);
+    source.xet = file.xet_hash.map(|hash| api.xet_file(&source.place, hash));
     let options = FetchOptions {
         resume: true,
         progress,

@@ -455,13 +455,18 @@ async fn carry_out(api: &HfApi, plan: &SyncPlan, progress: &ProgressHandle) -> R
             });
         }
         if !add.is_empty() {
-            xet::available()?;
+            xet::available(api)?;
         }
         if add.is_empty() && deleted.is_empty() {
             return Ok(());
         }
         let delete: Vec<String> = deleted.into_iter().map(|path| direction.remote(path)).collect();
-        return api.batch_bucket_files(direction.bucket).add(add).delete(delete).await;
+        return api
+            .batch_bucket_files(direction.bucket)
+            .add(add)
+            .delete(delete)
+            .progress(progress.clone())
+            .await;
     }
 
     let mut files = Vec::new();

@@ -247,7 +247,7 @@ impl Script {
                 let rule = "is where the job finds the files that it brings along: mount yours elsewhere";
                 return Err(ValidationError::new("mount_path", &volume.mount_path, rule).into());
             }
-            xet::available()?;
+            xet::available(api)?;
             let bucket: BucketId = format!("{}/{ARTIFACTS}", self.namespace).parse()?;
             let folder = format!(
                 "{}-{:06x}",
