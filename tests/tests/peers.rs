@@ -1,7 +1,23 @@
-//! What went wrong in other clients (each `d` and number a defect that was seen in one) does not go wrong here: the ones
-//! that it takes several processes, files or crates to see. The others' tests stand beside the code: `d01` to `d03`,
-//! `d09`, `d11` and `d12` in hub-http's downloads, `d06` in its pages, `d13` to `d15` in its uploads, `d04` and `d05` in
-//! `hostile`, `d17` in `requests`.
+//! What went wrong in other clients does not go wrong here: what it takes several processes, files or crates to see.
+//!
+//! Each `d` and number is a defect that was seen in one. The other tests of them stand beside the code: `d01` to `d03`,
+//! `d09`, `d11` and `d12` among hub-http's downloads, `d13` to `d15` among its uploads, `d04` and `d05` in `hostile`, `d17`
+//! in `requests`. What was found in others by reading, and where it is tested:
+//!
+//! - Who waited for a content fetches it again: `c_030`, `d08`. A ref or a file is missing while it is replaced:
+//!   `a_reader_always_finds_a_file_that_is_fetched_again`.
+//! - A whole reply is taken for a range, `Content-Range` is not looked at, a header reserves memory:
+//!   `every_range_of_a_small_file_is_right_also_when_cut_or_ignored`, `ranges_that_are_ignored_or_wrong_are_done_without`,
+//!   `a_length_that_cannot_be_reserves_nothing` of hub-http.
+//! - A listing ends at a relative link or an empty page, and errors lose their kind: hub-http's pages.
+//! - A proxy is used for some requests only: `network`.
+//! - Locks are taken for all files at once: `d07_c_036`. Progress goes on after the end:
+//!   `a_dropped_call_reports_its_end_and_nothing_more`. A dropped download leaves half a file: `d10`, `c_028`.
+//! - A plain folder ignores settings: `a_plain_folder_keeps_force_and_local_files_only`.
+//! - Uploads ask about all files at once, delete what they add, open several pull requests: hub-http's uploads
+//!   (`files_are_asked_about_256_at_a_time`, `files_of_the_repo_are_deleted_in_the_first_commit`,
+//!   `a_folders_pull_request_is_opened_once_and_by_itself`).
+//! - `0` counts as on: `d16`. A dataset's bytes are asked for as a model's: `a_datasets_bytes_come_from_the_dataset`.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
