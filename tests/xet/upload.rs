@@ -170,3 +170,26 @@ async fn a_file_that_changes_while_it_is_sent_is_not_committed() {
     assert!(matches!(err, hub_http::Error::Integrity { .. }), "{err:?}");
     assert!(!world.api().file_exists("ada/demo", "w.bin").await.unwrap());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_large_file_is_copied_between_repositories_without_its_bytes() {
+    let world = World::new().await;
+    let api = world.api();
+    let bytes = random(2 * MIB, 9);
+    api.upload_file("ada/demo", bytes.clone(), "w.bin").await.unwrap();
+    api.create_repo("ada/other").await.unwrap();
+    world.gate.forget();
+    api.copy_files("hf://ada/demo/w.bin", "hf://ada/other/").await.unwrap();
+    assert_eq!(world.gate.count("POST", "/v1/xorbs"), 0);
+    assert!(api.download_bytes("ada/other", "w.bin").await.unwrap() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_folder_of_caches_that_cannot_be_written_leaves_uploads_to_lfs() {
+    let world = World::new().await;
+    let file = world.env.write("a-file", "");
+    let api = world.builder().xet_cache(file.join("xet")).build().unwrap();
+    let bytes = random(MIB, 10);
+    api.upload_file("ada/demo", bytes.clone(), "w.bin").await.unwrap();
+    assert!(api.download_bytes("ada/demo", "w.bin").await.unwrap() == bytes);
+}

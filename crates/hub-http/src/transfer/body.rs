@@ -60,6 +60,10 @@ impl Body {
         }
     }
 
+    pub(super) fn is_by_xet(&self) -> bool {
+        matches!(self.from, From::Xet(_))
+    }
+
     pub(super) fn new(response: Response, end: Option<u64>, whole: bool, gzip: bool) -> Self {
         Self {
             from: From::Reply(response),

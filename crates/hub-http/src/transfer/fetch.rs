@@ -347,7 +347,12 @@ impl Fetch {
                             return Err(self.too_long(size));
                         }
                     }
-                    Ok(None) if batch.len() == size => return self.small(batch, size).await,
+                    Ok(None) if batch.len() == size => {
+                        if opened.body.is_by_xet() {
+                            self.origin.came_by_xet();
+                        }
+                        return self.small(batch, size).await;
+                    }
                     Ok(None) => break self.too_short(size, batch.len()),
                     Err(err) => break err.into(),
                 }
@@ -686,6 +691,9 @@ impl Session {
         let mut batch = Batch::new(segment.position());
         let mut writing = None;
         let result = self.read(segment, body, &mut batch, &mut writing).await;
+        if body.is_by_xet() && batch.end() > segment.start() {
+            self.origin.came_by_xet();
+        }
         if batch.len() > 0 {
             let last = self.submit(batch).await;
             wait_for(&mut writing).await?;

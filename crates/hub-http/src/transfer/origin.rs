@@ -176,6 +176,11 @@ impl Origin {
         self.xet().is_some()
     }
 
+    /// Bytes have come by Xet.
+    pub(super) fn came_by_xet(&self) {
+        self.lock().by_xet = true;
+    }
+
     /// Xet has failed for this file: the rest comes over plain HTTP.
     pub(super) fn leave_xet(&self) {
         self.lock().xet_failed = true;
@@ -188,13 +193,11 @@ impl Origin {
         let end = range.end;
         let stream = match xet::Stream::open(&self.api, xet, size, range).await {
             Ok(stream) => stream,
-            // No permission to read there is none to read over plain HTTP, or that tells why in better words.
-            Err(err) if err.reply().is_some() => return Err(Trouble::NotByXet(err)),
+            // Where there is no permission to read there, plain HTTP has none either, and tells why in better words.
+            Err(err) if xet::has_other_way(&err) => return Err(Trouble::NotByXet(err)),
             Err(err) => return Err(err.into()),
         };
-        let mut known = self.lock();
-        known.begun = true;
-        known.by_xet = true;
+        self.lock().begun = true;
         Ok(Opened {
             total: Some(size),
             ranges: false,

@@ -107,6 +107,15 @@ pub(crate) fn available(api: &HfApi) -> Result<()> {
     Ok(())
 }
 
+/// Whether a failure is of Xet and not of the network: then the other way may still work.
+pub(crate) fn has_other_way(err: &Error) -> bool {
+    let unusable = matches!(
+        err,
+        Error::Xet { .. } | Error::MalformedReply { .. } | Error::Setup { .. }
+    );
+    unusable || err.reply().is_some()
+}
+
 impl HfApi {
     /// Where a file of this Xet hash is: its hash, and the address at which a token to read it is to be had. A listing
     /// tells the hash alone.

@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
 use git2::Oid;
 use http::header;
-use hub_types::{RepoPath, Sha256};
+use hub_types::{RepoId, RepoPath, Sha256};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -15,6 +15,7 @@ use crate::error::{Error, Result};
 use crate::routes::{Json, OriginalPath, Params, Query, Target, cursor, done, page, read_cursor, whole_body};
 use crate::store::git::{CommitInfo, Entry, EntryKind};
 use crate::store::lookup::Lookup;
+use crate::store::repos::Found;
 use crate::store::{GitRepo, Store};
 
 /// Entries of a page, without and with what `expand` adds.
@@ -38,6 +39,7 @@ pub(crate) fn router() -> Router<App> {
         .route("/-api/{kind}/{id}/compare/{spec}", get(compare))
         .route("/-api/{kind}/{id}/lfs-files", get(lfs_files))
         .route("/-api/{kind}/{id}/lfs-files/batch", post(delete_lfs_files))
+        .route("/-api/{kind}/{id}/lfs-files/duplicate", post(duplicate_lfs_files))
         .route("/-api/{kind}/{id}/lfs-files/{sha}", delete(delete_lfs_file))
 }
 
@@ -394,6 +396,52 @@ async fn delete_lfs_files(app: App, target: Target, Json(body): Json<DeleteLfs>)
     Ok(done())
 }
 
+#[derive(Deserialize)]
+struct DuplicateLfs {
+    target: DuplicateTarget,
+    files: Vec<DuplicateFile>,
+}
+
+#[derive(Deserialize)]
+struct DuplicateTarget {
+    r#type: String,
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct DuplicateFile {
+    sha256: String,
+}
+
+/// Gives another repository large files of this one, so that a commit there can refer to them.
+async fn duplicate_lfs_files(app: App, target: Target, Json(body): Json<DuplicateLfs>) -> Result<Response> {
+    let target = target.readable()?;
+    let to = RepoId::new(body.target.r#type.parse()?, &body.target.name)?;
+    let failed = app
+        .run(move |store| {
+            let missing = || target.caller.no_such_repo();
+            let to = match store.db.repo(&to)? {
+                Some(Found::Here(repo) | Found::Moved(repo)) => *repo,
+                None => return Err(missing()),
+            };
+            target.caller.check_write(&to)?;
+            let mut failed = Vec::new();
+            for file in body.files {
+                let given = file
+                    .sha256
+                    .parse()
+                    .ok()
+                    .map(|sha256| store.give_blob(&target.repo, &to, &sha256));
+                if !given.transpose()?.unwrap_or(false) {
+                    failed.push(json!({ "sha256": file.sha256, "error": "the repository has no such file" }));
+                }
+            }
+            Ok(failed)
+        })
+        .await?;
+    Ok(axum::Json(json!({ "failed": failed })).into_response())
+}
+
 async fn delete_lfs_file(app: App, target: Target, params: Params) -> Result<Response> {
     let (target, _) = target.writable()?;
     let sha256: Sha256 = params.get("sha")?.parse()?;
@@ -421,6 +469,30 @@ mod tests {
             .iter()
             .map(|item| item["path"].as_str().unwrap())
             .collect()
+    }
+
+    #[test]
+    fn a_large_file_is_given_to_another_repository_by_who_may_write_there() {
+        let hub = Hub::with_demo();
+        let sha256 = hub.upload_large(b"large");
+        hub.post(BOB, "/api/repos/create", r#"{"name":"other"}"#).expect(200);
+        let none = "0".repeat(64);
+        let body = json!({
+            "target": {"type": "model", "name": "bob/other"},
+            "files": [{"sha256": sha256, "filename": "x.bin"}, {"sha256": none, "filename": "y.bin"}],
+        })
+        .to_string();
+        let path = "/api/models/ada/demo/lfs-files/duplicate";
+        hub.post(ADA, path, &body).expect(403);
+        let failed = hub.post(BOB, path, &body).expect(200).json();
+        assert_eq!(failed["failed"].as_array().unwrap().len(), 1);
+        assert_eq!(failed["failed"][0]["sha256"], none);
+        let line = large("x.bin", &sha256, 5);
+        let header = r#"{"key":"header","value":{"summary":"x","description":""}}"#;
+        hub.post(BOB, "/api/models/bob/other/commit/main", &format!("{header}\n{line}"))
+            .expect(200);
+        let missing = body.replace("bob/other", "bob/nothing");
+        hub.post(BOB, path, &missing).expect_code(404, "RepoNotFound");
     }
 
     #[test]

@@ -161,6 +161,16 @@ impl Store {
         self.forget_parts(upload)
     }
 
+    /// Gives `to` a large file of `from`; whether `from` has it.
+    pub(crate) fn give_blob(&self, from: &Repo, to: &Repo, sha256: &Sha256) -> Result<bool> {
+        let _held = hold(&self.blobs);
+        let Some(size) = self.db.lfs_size(from, sha256)? else {
+            return Ok(false);
+        };
+        self.db.put_lfs(to.row, sha256, size)?;
+        Ok(true)
+    }
+
     /// Gives `to` all large files of `from`.
     pub(crate) fn copy_blobs(&self, from: &Repo, to: &Repo) -> Result<()> {
         let _held = hold(&self.blobs);

@@ -12,7 +12,7 @@ use xet::xet_session::{Sha256Policy, XetFileMetadata, XetStreamUpload, XetUpload
 
 use super::session::{access, failed};
 use super::{Hashing, Stored, Upload};
-use crate::client::HfApi;
+use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
 use crate::error::{Error, Result};
 use crate::progress::FileProgress;
 use crate::transfer::source::Opened;
@@ -81,8 +81,11 @@ impl Uploader {
             return Ok(None);
         }
         match Self::open_only(api, route).await {
-            Err(err) if err.reply().is_some() => {
-                tracing::debug!(error = %err, "no Xet here, large files go through LFS");
+            Err(err) if super::has_other_way(&err) => {
+                tracing::debug!(
+                    error = &err as &dyn std::error::Error,
+                    "no Xet here, large files go through LFS"
+                );
                 if matches!(err.status(), Some(400 | 404 | 405 | 410 | 501)) {
                     state.note_without(route);
                 }
@@ -158,7 +161,7 @@ impl Uploader {
         mut work: impl Future<Output = Result<T>> + Unpin,
         sending: &Mutex<Vec<Sending>>,
     ) -> Result<T> {
-        let patience = self.api.shared.config.download_timeout.saturating_mul(12);
+        let patience = CALL_IDLE_TIMEOUT.max(self.api.shared.config.download_timeout.saturating_mul(12));
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut before, mut since) = (None, Instant::now());
