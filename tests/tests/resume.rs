@@ -188,7 +188,11 @@ fn d03_an_interrupt_leaves_what_can_be_gone_on_with() {
         let root = world.env.root().join(signal);
         let mut child = world.begin(to, &root);
         let pid = child.id().to_string();
-        let _ = world.env.command("kill").args(["-s", signal, &pid]).success();
+        let _ = world
+            .env
+            .command("sh")
+            .args(["-c", &format!("kill -s {signal} {pid}")])
+            .success();
         let status = child.wait().unwrap();
         assert!(!status.success(), "{signal}: {status}");
         let left = left(&root).unwrap();
