@@ -438,6 +438,36 @@ mod tests {
     }
 
     #[test]
+    fn c_017_w_005_whoever_reads_a_ref_finds_its_snapshot() {
+        let (dir, cache, repo, _) = fixture();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        let seen = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                let snapshots = dir.path().join("models--o--n/snapshots");
+                let mut seen = std::collections::BTreeSet::new();
+                loop {
+                    let last = done.load(std::sync::atomic::Ordering::SeqCst);
+                    // Read as the Python client does: any length but forty would name no snapshot.
+                    if let Ok(commit) = fs::read_to_string(dir.path().join("models--o--n/refs/main")) {
+                        assert!(snapshots.join(&commit).is_dir(), "{commit:?}");
+                        seen.insert(commit);
+                    }
+                    if last {
+                        return seen.len();
+                    }
+                }
+            });
+            for number in 0..300 {
+                let commit = format!("{number:040x}").parse().unwrap();
+                assert!(cache.write_ref(&repo, &rev("main"), &commit).unwrap());
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+            reader.join().unwrap()
+        });
+        assert!(seen > 0);
+    }
+
+    #[test]
     fn c_015_w_017_a_newline_behind_a_ref_is_read_and_left() {
         let (dir, cache, repo, commit) = fixture();
         cache.write_ref(&repo, &rev("main"), &commit).unwrap();

@@ -245,6 +245,38 @@ mod tests {
         assert!(!outside.path().join("x").exists());
     }
 
+    /// Linux keeps `/dev/shm` in memory, which is another file system than that of temporary folders, or this fails.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn c_083_a_move_to_another_file_system_is_seen_whole_or_not_at_all() {
+        use std::os::unix::fs::MetadataExt;
+        use std::sync::atomic::{AtomicBool, Ordering};
+
+        let shm = tempfile::tempdir_in("/dev/shm").unwrap();
+        let dir = tempfile::tempdir().unwrap();
+        let dev = |path: &Path| fs::metadata(path).unwrap().dev();
+        assert_ne!(dev(shm.path()), dev(dir.path()), "this test needs two file systems");
+        let (source, target) = (shm.path().join("partial"), dir.path().join("f"));
+        let (old, new) = (vec![1; 100], vec![2; 8 << 20]);
+        fs::write(&target, &old).unwrap();
+        fs::write(&source, &new).unwrap();
+        let done = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !done.load(Ordering::SeqCst) {
+                    let length = fs::metadata(&target).unwrap().len() as usize;
+                    assert!(length == old.len() || length == new.len(), "{length}");
+                }
+            });
+            move_atomically(&source, &target).unwrap();
+            done.store(true, Ordering::SeqCst);
+            reader.join().unwrap();
+        });
+        assert!(fs::read(&target).unwrap() == new);
+        assert!(!source.exists());
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
     #[test]
     fn an_atomic_write_leaves_nothing_beside() {
         let dir = tempfile::tempdir().unwrap();

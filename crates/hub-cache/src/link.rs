@@ -130,12 +130,58 @@ fn refused(err: &std::io::Error) -> bool {
 
 #[cfg(unix)]
 pub(crate) fn symlink(text: &Path, link: &Path) -> std::io::Result<()> {
+    #[cfg(test)]
+    let text = faults::text(text, link)?;
     fs_err::os::unix::fs::symlink(text, link)
 }
 
 #[cfg(windows)]
 pub(crate) fn symlink(text: &Path, link: &Path) -> std::io::Result<()> {
     fs_err::os::windows::fs::symlink_file(text, link)
+}
+
+/// Folders of a test where links behave as on another file system.
+#[cfg(all(test, unix))]
+pub(crate) mod faults {
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Fault {
+        /// Links are refused, as Windows does without the privilege.
+        Refused,
+        /// Links are made and cannot be opened.
+        Dangling,
+    }
+
+    struct Folder {
+        dir: PathBuf,
+        fault: Fault,
+        /// How many links are made as they should be before.
+        good: usize,
+    }
+
+    static FOLDERS: Mutex<Vec<Folder>> = Mutex::new(Vec::new());
+
+    pub(crate) fn below(dir: &Path, fault: Fault, good: usize) {
+        let dir = dir.to_owned();
+        FOLDERS.lock().unwrap().push(Folder { dir, fault, good });
+    }
+
+    pub(super) fn text(text: &Path, link: &Path) -> std::io::Result<PathBuf> {
+        let mut folders = FOLDERS.lock().unwrap();
+        let Some(folder) = folders.iter_mut().find(|folder| link.starts_with(&folder.dir)) else {
+            return Ok(text.to_owned());
+        };
+        if folder.good > 0 {
+            folder.good -= 1;
+            return Ok(text.to_owned());
+        }
+        match folder.fault {
+            Fault::Refused => Err(std::io::ErrorKind::PermissionDenied.into()),
+            Fault::Dangling => Ok("nowhere".into()),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -212,6 +258,41 @@ mod tests {
         fs::write(&repo.pointer, b"old").unwrap();
         assert_eq!(repo.place(false, true), Placed::Moved);
         assert_eq!(fs::read(&repo.pointer).unwrap(), b"content");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn w_011_a_pointer_is_replaced_in_one_step_and_a_link_that_does_not_open_by_a_copy() {
+        for fault in [faults::Fault::Refused, faults::Fault::Dangling] {
+            let repo = repo();
+            fs::write(&repo.pointer, b"old").unwrap();
+            faults::below(repo._dir.path(), fault, 0);
+            assert_eq!(repo.place(true, false), Placed::Copied, "{fault:?}");
+            assert_eq!(fs::read(&repo.pointer).unwrap(), b"content");
+            assert!(!fs::symlink_metadata(&repo.pointer).unwrap().is_symlink());
+            assert_eq!(fs::read_dir(repo.blob.parent().unwrap()).unwrap().count(), 1);
+        }
+        // Whoever looks meanwhile sees the old or the new content, never nothing.
+        let repo = repo();
+        symlink(Path::new("../../../blobs/other"), &repo.pointer).unwrap();
+        fs::write(repo.blob.with_file_name("other"), b"old").unwrap();
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            let reader = scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    let seen = fs::read(&repo.pointer).unwrap();
+                    assert!(seen == b"old" || seen == b"content", "{seen:?}");
+                }
+            });
+            for _ in 0..200 {
+                repo.place(true, false);
+                let other = repo.blob.with_file_name(".o.link");
+                symlink(Path::new("../../../blobs/other"), &other).unwrap();
+                fs::rename(&other, &repo.pointer).unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::SeqCst);
+            reader.join().unwrap();
+        });
     }
 
     #[test]

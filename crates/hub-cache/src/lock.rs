@@ -54,7 +54,7 @@ pub(crate) fn try_lock(path: &Path) -> Result<Attempt> {
             Err(err) if unavailable(&err) => return Ok(without(path, &err)),
             Err(err) => return Err(err.into()),
         };
-        match file.try_lock() {
+        match flock(&file, path) {
             Ok(()) if is_still(&file, path) => {
                 return Ok(Attempt::Held(FileLock { file: Some(file) }));
             }
@@ -124,9 +124,7 @@ impl<'a> Wait<'a> {
         if self.limit.is_some_and(|limit| elapsed >= limit) {
             return None;
         }
-        // The first word comes a little before ten seconds are over, then every ten.
-        if elapsed + Duration::from_secs(1) >= self.reported + REPORT {
-            self.reported = elapsed + Duration::from_secs(1);
+        if self.is_report_due(elapsed) {
             tracing::warn!(
                 lock = %self.path.display(),
                 waited = %seconds(elapsed),
@@ -136,6 +134,16 @@ impl<'a> Wait<'a> {
         }
         // Quick at first: most holders only link a file.
         Some(if elapsed < POLL { Duration::from_millis(5) } else { POLL })
+    }
+
+    /// Whether it is time for another word: a little before ten seconds are over, then every ten.
+    fn is_report_due(&mut self, elapsed: Duration) -> bool {
+        let soon = elapsed + Duration::from_secs(1);
+        let due = soon >= self.reported + REPORT;
+        if due {
+            self.reported = soon;
+        }
+        due
     }
 
     fn give_up(&self) -> FileLock {
@@ -239,6 +247,15 @@ fn is_still(_file: &File, _path: &Path) -> bool {
     true
 }
 
+/// Tries for the lock once.
+fn flock(file: &File, _path: &Path) -> Result<(), TryLockError> {
+    #[cfg(test)]
+    if let Some(answer) = faults::answer(_path) {
+        return answer;
+    }
+    file.try_lock()
+}
+
 /// A claim on a partial file: while it is held, no other process of ours takes the file for an orphan.
 ///
 /// Only Unix has it: on Windows a lock keeps the writer itself out too, and the content's lock must do.
@@ -253,15 +270,52 @@ pub(crate) fn claim(path: &Path) -> Option<Claim> {
         return Some(Claim { _file: None });
     }
     let file = options().read(true).write(true).open(path).ok()?;
-    match file.try_lock() {
-        Ok(()) => Some(Claim { _file: Some(file) }),
+    match flock(&file, path) {
+        Ok(()) if keeps_out(path) => Some(Claim { _file: Some(file) }),
         Err(TryLockError::WouldBlock) => None,
-        // No locks here: whoever has written to it lately is taken to be alive.
-        Err(TryLockError::Error(_)) => {
+        // No locks here, or locks for everyone: whoever has written to it lately is taken to be alive.
+        Ok(()) | Err(TryLockError::Error(_)) => {
             let modified = file.metadata().and_then(|meta| meta.modified()).ok()?;
             let idle = modified.elapsed().unwrap_or_default();
             (idle > Duration::from_secs(600)).then_some(Claim { _file: None })
         }
+    }
+}
+
+/// Whether a lock that is held here keeps others out. Some network file systems grant it to everyone.
+fn keeps_out(path: &Path) -> bool {
+    let other = options().read(true).write(true).open(path);
+    other.is_ok_and(|other| matches!(flock(&other, path), Err(TryLockError::WouldBlock)))
+}
+
+/// Folders of a test whose locks behave as on another file system.
+#[cfg(test)]
+pub(crate) mod faults {
+    use std::fs::TryLockError;
+    use std::path::{Path, PathBuf};
+    use std::sync::Mutex;
+
+    #[derive(Debug, Clone, Copy)]
+    pub(crate) enum Fault {
+        /// Everyone gets every lock.
+        GrantedToAll,
+        /// Locking fails with this error of the system.
+        Fails(i32),
+    }
+
+    static FAULTS: Mutex<Vec<(PathBuf, Fault)>> = Mutex::new(Vec::new());
+
+    pub(crate) fn below(dir: &Path, fault: Fault) {
+        FAULTS.lock().unwrap().push((dir.to_owned(), fault));
+    }
+
+    pub(super) fn answer(path: &Path) -> Option<Result<(), TryLockError>> {
+        let faults = FAULTS.lock().unwrap();
+        let (_, fault) = faults.iter().find(|(dir, _)| path.starts_with(dir))?;
+        Some(match fault {
+            Fault::GrantedToAll => Ok(()),
+            Fault::Fails(number) => Err(TryLockError::Error(std::io::Error::from_raw_os_error(*number))),
+        })
     }
 }
 
@@ -345,6 +399,19 @@ mod tests {
     }
 
     #[test]
+    fn c_033_a_wait_is_told_of_before_ten_seconds_are_over_and_then_every_ten() {
+        let mut wait = Wait::new(Path::new("/x.lock"), None);
+        let told: Vec<u64> = (0..40)
+            .filter(|elapsed| wait.is_report_due(Duration::from_secs(*elapsed)))
+            .collect();
+        assert_eq!(told, [9, 19, 29, 39]);
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("x.lock");
+        fs::write(&path, "77\nhost\ntoken\n").unwrap();
+        assert_eq!(holder(&path), " (process 77 on host)");
+    }
+
+    #[test]
     fn c_035_where_nothing_can_be_locked_the_work_goes_on() {
         for kind in [
             ErrorKind::ReadOnlyFilesystem,
@@ -369,6 +436,20 @@ mod tests {
         std::os::unix::fs::symlink(&target, &path).unwrap();
         assert!(try_lock(&path).is_err());
         assert_eq!(fs::read(&target).unwrap(), b"x");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn c_031_where_everyone_gets_the_lock_only_age_tells_that_a_writer_is_dead() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        fs::write(&path, b"x").unwrap();
+        faults::below(dir.path(), faults::Fault::GrantedToAll);
+        assert!(claim(&path).is_none(), "it was written just now");
+        let file = File::options().write(true).open(&path).unwrap();
+        file.set_modified(std::time::SystemTime::now() - Duration::from_secs(3600))
+            .unwrap();
+        assert!(claim(&path).is_some());
     }
 
     #[test]

@@ -37,6 +37,10 @@ pub(crate) struct State {
     pub(crate) wrong_commit: Option<&'static str>,
     /// Sends this instead of the etag.
     pub(crate) wrong_etag: Option<&'static str>,
+    /// Sends etags with the weak mark, and another one beside a large file's.
+    pub(crate) weak: bool,
+    /// Says that large files are in Xet storage, under their SHA-256.
+    pub(crate) xet: bool,
 }
 
 /// A running Hub.
@@ -188,6 +192,9 @@ impl State {
             if *lfs {
                 entry["oid"] = "0".repeat(40).into();
                 entry["lfs"] = serde_json::json!({"oid": Sha256::of(bytes), "size": bytes.len(), "pointerSize": 120});
+                if self.xet {
+                    entry["xetHash"] = Sha256::of(bytes).to_string().into();
+                }
             }
             entry
         });
@@ -230,7 +237,21 @@ impl State {
         let answer = answer
             .insert_header("x-repo-commit", self.wrong_commit.unwrap_or(commit))
             .insert_header("accept-ranges", "bytes")
-            .insert_header("etag", format!("\"{etag}\"").as_str());
+            .insert_header(
+                "etag",
+                match (self.weak, lfs) {
+                    (true, true) => "W/\"of-the-redirect\"".to_owned(),
+                    (true, false) => format!("W/\"{etag}\""),
+                    (false, _) => format!("\"{etag}\""),
+                }
+                .as_str(),
+            );
+        let answer = match lfs && self.xet {
+            true => answer
+                .insert_header("x-xet-hash", Sha256::of(&bytes).to_string().as_str())
+                .insert_header("x-xet-refresh-route", "/api/models/o/n/xet-read-token/main"),
+            false => answer,
+        };
         if lfs && !self.no_size {
             return answer
                 .insert_header("x-linked-etag", format!("\"{etag}\"").as_str())

@@ -100,6 +100,20 @@ async fn a_new_commit_with_the_same_content_moves_the_ref_and_fetches_nothing() 
 }
 
 #[tokio::test]
+async fn c_009_a_blob_has_the_bare_etag_and_the_linked_one_wins() {
+    for weak in [false, true] {
+        let hub = hub().await;
+        hub.state().weak = weak;
+        for (name, text, lfs) in [("config.json", TEXT, false), ("d/e/large.bin", "large content", true)] {
+            let path = hub.cache().download_file("o/n", name).await.unwrap();
+            let blob = fs::canonicalize(path).unwrap();
+            let etag = etag_of(text.as_bytes(), lfs);
+            assert_eq!(blob.file_name().unwrap().to_str(), Some(etag.as_str()), "{weak} {name}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn c_010_w_006_an_etag_that_is_a_path_writes_nothing() {
     let hub = hub().await;
     hub.state().wrong_etag = Some("../../../../escaped");
@@ -409,6 +423,32 @@ async fn c_030_many_at_once_fetch_once() {
     let gets = hub.requests().await.iter().filter(|r| r.starts_with("GET")).count();
     assert_eq!(gets, 1);
     assert_eq!(fs::read_dir(hub.repo().join("blobs")).unwrap().count(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c_031_c_035_w_004_without_working_locks_all_get_the_right_bytes() {
+    use crate::lock::faults::{Fault, below};
+
+    let errors = [
+        rustix::io::Errno::NOLCK,
+        rustix::io::Errno::OPNOTSUPP,
+        rustix::io::Errno::NOSYS,
+    ];
+    let failing = errors.map(|errno| Fault::Fails(errno.raw_os_error()));
+    for fault in failing.into_iter().chain([Fault::GrantedToAll]) {
+        let hub = hub().await;
+        below(&hub.root(), fault);
+        let jobs: Vec<_> = (0..6)
+            .map(|_| hub.cache().download_file("o/n", "config.json").spawn())
+            .collect();
+        for job in jobs {
+            assert_eq!(read(&job.await.unwrap()), TEXT, "{fault:?}");
+        }
+        let report = scan(&hub.root()).unwrap();
+        assert_eq!((report.warnings.len(), report.partials.len()), (0, 0), "{fault:?}");
+        let blob = hub.repo().join("blobs").join(etag_of(TEXT.as_bytes(), false));
+        assert_eq!(read(&blob), TEXT);
+    }
 }
 
 #[tokio::test]

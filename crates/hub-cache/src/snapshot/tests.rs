@@ -211,7 +211,7 @@ async fn a_listing_that_lies_about_a_file_is_found_out() {
 }
 
 #[tokio::test]
-async fn w_001_a_short_content_is_fetched_again() {
+async fn w_001_w_015_a_short_content_is_fetched_again() {
     let hub = hub().await;
     let cache = hub.cache();
     let path = cache.snapshot_download("o/n").await.unwrap();
@@ -420,4 +420,22 @@ fn c_086_a_backslash_is_a_slash_and_case_counts() {
     assert!(wants("data\\", "data/x"));
     assert!(wants("data/", "data\\x"));
     assert!(!wants("DATA/", "data/x"));
+}
+
+/// Windows without the privilege for links: the first one is refused, or all of them, while eight files come at once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn c_052_w_011_a_first_snapshot_succeeds_where_links_are_refused() {
+    for good in [0, 1, 4] {
+        let names: Vec<String> = (0..8).map(|number| format!("d{}/f{number}", number % 3)).collect();
+        let files: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), name.as_str())).collect();
+        let hub = FakeHub::start(&files).await;
+        crate::link::faults::below(&hub.root(), crate::link::faults::Fault::Refused, good);
+        let folder = hub.cache().snapshot_download("o/n").await.unwrap();
+        for name in &names {
+            assert_eq!(fs_err::read_to_string(folder.join(name)).unwrap(), *name);
+        }
+        let report = crate::scan::scan(&hub.root()).unwrap();
+        assert_eq!((report.warnings.len(), report.leftovers.len()), (0, 0));
+        assert_eq!(report.repos[0].revisions[0].files.len(), 8);
+    }
 }

@@ -53,6 +53,8 @@ struct Answer {
     slow: bool,
     /// Sends these bytes and nothing else.
     raw: Option<Vec<u8>>,
+    /// Resets the connection behind the body, once that has been read.
+    reset: bool,
 }
 
 impl Answer {
@@ -75,6 +77,11 @@ impl Answer {
 
     fn cut(mut self, at: usize) -> Self {
         self.body.truncate(at);
+        self
+    }
+
+    fn reset(mut self) -> Self {
+        self.reset = true;
         self
     }
 
@@ -165,6 +172,11 @@ async fn serve(
     stream.flush().await?;
     if answer.hang {
         std::future::pending::<()>().await;
+    }
+    if answer.reset {
+        // A reset throws away what the other side has not read yet.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        return stream.set_zero_linger();
     }
     stream.shutdown().await
 }
@@ -405,7 +417,7 @@ async fn a_body_that_is_too_long_is_wrong() {
 }
 
 #[tokio::test]
-async fn d03_a_dropped_connection_goes_on_where_it_stood() {
+async fn c_037_w_003_d03_a_dropped_connection_goes_on_where_it_stood() {
     let bytes = content(3 << 20);
     let body = bytes.clone();
     let server = Server::start(move |seen, number| {
@@ -419,6 +431,109 @@ async fn d03_a_dropped_connection_goes_on_where_it_stood() {
     let seen = server.seen();
     assert_eq!(seen.len(), 2);
     assert_eq!(seen[1].range(bytes.len()), Some((2 << 20, 3 << 20)));
+}
+
+#[tokio::test]
+async fn c_038_w_003_a_connection_that_is_reset_goes_on_where_it_stood() {
+    let bytes = content(3 << 20);
+    let body = bytes.clone();
+    let server = Server::start(move |seen, number| {
+        let answer = good(seen, &body);
+        if number == 1 {
+            answer.cut(2 << 20).reset()
+        } else {
+            answer
+        }
+    })
+    .await;
+    let test = Test::new(&server.url).knowing(&bytes);
+    test.fetch().await.unwrap();
+    test.assert_complete(&bytes);
+    let seen = server.seen();
+    let (start, _) = seen[1].range(bytes.len()).unwrap();
+    assert!(start > 1 << 20, "{start}");
+}
+
+/// The most that was ever reported.
+#[derive(Default)]
+struct Most(Mutex<(u64, u64)>);
+
+impl crate::Progress for Arc<Most> {
+    fn started(&self, _: &str, _: Option<u64>) -> crate::ProgressId {
+        crate::ProgressId(1)
+    }
+    fn advanced(&self, _: crate::ProgressId, bytes: u64) {
+        let mut now = self.0.lock().unwrap();
+        now.0 += bytes;
+        now.1 = now.1.max(now.0);
+    }
+    fn restarted(&self, _: crate::ProgressId, bytes: u64) {
+        self.0.lock().unwrap().0 = bytes;
+    }
+}
+
+#[tokio::test]
+async fn c_039_a_range_that_is_answered_with_everything_begins_anew_and_is_counted_once() {
+    let bytes = content(3 << 20);
+    let body = bytes.clone();
+    let server = Server::start(move |_, number| {
+        let answer = Answer::new("200 OK").header("content-length", body.len()).body(&body);
+        if number == 1 { answer.cut(2 << 20) } else { answer }
+    })
+    .await;
+    let mut test = Test::new(&server.url).knowing(&bytes);
+    let most = Arc::new(Most::default());
+    test.options.progress = crate::ProgressHandle::new(most.clone());
+    test.fetch().await.unwrap();
+    test.assert_complete(&bytes);
+    assert!(server.seen()[1].header("range").is_some());
+    assert_eq!(*most.0.lock().unwrap(), (3 << 20, 3 << 20));
+}
+
+#[tokio::test]
+async fn c_040_a_range_that_cannot_be_had_begins_anew_once() {
+    let bytes = content(3 << 20);
+    for refusals in [1, usize::MAX] {
+        let body = bytes.clone();
+        let refused = AtomicUsize::new(0);
+        let server = Server::start(move |seen, number| match seen.header("range") {
+            Some(_) if refused.fetch_add(1, Ordering::SeqCst) < refusals => {
+                Answer::new("416 Range Not Satisfiable").header("content-length", 0)
+            }
+            _ if number == 1 || refusals > 1 => good(seen, &body).cut(2 << 20),
+            _ => good(seen, &body),
+        })
+        .await;
+        let test = Test::new(&server.url).knowing(&bytes);
+        let result = test.fetch().await;
+        if refusals == 1 {
+            result.unwrap();
+            test.assert_complete(&bytes);
+            assert_eq!(server.seen()[2].range(bytes.len()), None);
+        } else {
+            assert!(result.is_err());
+            assert!(server.seen().len() < 12, "{}", server.seen().len());
+        }
+    }
+}
+
+#[tokio::test]
+async fn c_043_a_partial_that_is_longer_than_the_file_does_not_stay_so() {
+    let bytes = content(20 << 20);
+    let body = bytes.clone();
+    let server = Server::start(move |seen, _| good(seen, &body)).await;
+    let mut test = Test::new(&server.url).knowing(&bytes);
+    test.options.resume = true;
+    for done in [8 << 20, bytes.len() as u64, 25 << 20] {
+        fs_err::write(test.partial(), content(25 << 20)).unwrap();
+        let mut ranges = Ranges::default();
+        ranges.insert(0..done);
+        Journal::new(Some(Sha256::of(&bytes).to_string()), None, bytes.len() as u64, &ranges)
+            .save(&test.partial())
+            .unwrap();
+        test.fetch().await.unwrap();
+        test.assert_complete(&bytes);
+    }
 }
 
 #[tokio::test]
@@ -641,7 +756,7 @@ async fn d09_a_connection_that_stalls_is_opened_again() {
 }
 
 #[tokio::test]
-async fn d11_the_redirect_that_leaves_the_hub_says_what_is_expected() {
+async fn c_046_d11_the_redirect_that_leaves_the_hub_says_what_is_expected() {
     let bytes = content(2000);
     let (store_body, hash) = (bytes.clone(), Sha256::of(&bytes));
     let store = Server::start(move |seen, number| match number {
@@ -707,7 +822,7 @@ async fn d12_the_wait_that_the_server_names_is_kept() {
 }
 
 #[tokio::test]
-async fn bursts_of_failures_are_waited_out() {
+async fn c_045_w_003_bursts_of_failures_are_waited_out() {
     for (size, statuses) in [
         (700, ["408 x", "429 x", "500 x"]),
         (20 << 20, ["502 x", "503 x", "504 x"]),
@@ -997,7 +1112,7 @@ async fn a_packed_bomb_is_stopped_at_the_announced_size() {
 }
 
 #[tokio::test]
-async fn a_file_that_changes_midway_is_fetched_from_nothing() {
+async fn c_041_a_file_that_changes_midway_is_fetched_from_nothing() {
     let (old, new) = (content(3 << 20), vec![7; 3 << 20]);
     let (before, after) = (old.clone(), new.clone());
     let server = Server::start(move |seen, number| match number {
