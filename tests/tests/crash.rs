@@ -411,6 +411,7 @@ impl<'a> Worker<'a> {
     fn assert_cleaned(&mut self, root: &Path, snapshot: &Path) {
         let now = PruneOptions {
             min_age: Duration::ZERO,
+            ..PruneOptions::default()
         };
         DeletionPlan::prune(&scan(root).unwrap(), &now).execute().unwrap();
         for (name, path) in files_below(root) {

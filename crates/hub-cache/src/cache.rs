@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use fs_err as fs;
 use hub_types::env::{self, Env};
-use hub_types::{CommitHash, PatternFilter, RepoId, RepoPath, Revision};
+use hub_types::{CommitHash, PatternFilter, RepoId, RepoPath, Revision, XetHash};
 
 use crate::disk;
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::layout::{CACHEDIR_TAG, Layout, RepoLayout, joined};
 use crate::link;
+use crate::store::Entry;
 use crate::tree::Tree;
 
 /// A cache, without a way to the Hub. Cheap to clone; opening one touches nothing.
@@ -30,6 +31,7 @@ use crate::tree::Tree;
 pub struct Cache {
     layout: Layout,
     links: bool,
+    shared_blobs: bool,
     lock_limit: Option<Duration>,
     durable: bool,
 }
@@ -73,6 +75,7 @@ impl Cache {
         Self {
             layout: Layout::new(root),
             links: true,
+            shared_blobs: true,
             lock_limit: None,
             durable: true,
         }
@@ -80,14 +83,26 @@ impl Cache {
 
     /// The cache that the environment names.
     ///
-    /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME` and `HF_HUB_DISABLE_SYMLINKS`.
+    /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME`, `HF_HUB_DISABLE_SYMLINKS`,
+    /// `HF_HUB_DISABLE_SHARED_BLOBS` and `HF_HUB_DISABLE_XET`.
     pub fn from_env(env: &Env) -> Self {
-        Self::new(env.hub_cache()).with_links(!env.flag(env::HF_HUB_DISABLE_SYMLINKS))
+        let shared_blobs = !env.flag(env::HF_HUB_DISABLE_SHARED_BLOBS) && !env.flag(env::HF_HUB_DISABLE_XET);
+        Self::new(env.hub_cache())
+            .with_links(!env.flag(env::HF_HUB_DISABLE_SYMLINKS))
+            .with_shared_blobs(shared_blobs)
     }
 
     /// Whether snapshots may hold links, which they do where the file system has them; on by default.
     pub fn with_links(mut self, links: bool) -> Self {
         self.links = links;
+        self
+    }
+
+    /// Whether files that are in Xet storage are shared between repositories: linked from the cache's store, and put
+    /// there when they come by Xet; on by default. Clients before 1.32 may delete what others share: where they are
+    /// used too, this is better off. See [`unshare`](crate::unshare).
+    pub fn with_shared_blobs(mut self, shared_blobs: bool) -> Self {
+        self.shared_blobs = shared_blobs;
         self
     }
 
@@ -120,6 +135,11 @@ impl Cache {
 
     pub(crate) fn is_durable(&self) -> bool {
         self.durable
+    }
+
+    /// The place of a payload in the shared store, where that may be used.
+    pub(crate) fn shared(&self, hash: &XetHash) -> Option<Entry> {
+        (self.shared_blobs && self.links).then(|| Entry::new(&self.layout, hash))
     }
 
     /// The same settings for the cache at another place.

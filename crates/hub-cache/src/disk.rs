@@ -215,6 +215,18 @@ pub(crate) fn free_space(_path: &Path) -> Option<u64> {
     None
 }
 
+/// Refuses what certainly does not fit on the disk.
+pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<()> {
+    match free_space(dir) {
+        Some(available) if available < needed => Err(Error::NoSpace {
+            path: dir.to_owned(),
+            needed,
+            available,
+        }),
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -288,5 +300,15 @@ mod tests {
         assert!(write_atomically(&dir.path().join("no/f"), &dir.path().join("t"), b"x").is_err());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
         assert!(free_space(&dir.path().join("not/there")).is_some());
+    }
+
+    #[test]
+    fn w_016_what_cannot_fit_is_refused_before_it_is_fetched() {
+        let dir = tempfile::tempdir().unwrap();
+        assert!(check_space(dir.path(), 1).is_ok());
+        if cfg!(unix) {
+            let err = check_space(dir.path(), u64::MAX).unwrap_err();
+            assert!(matches!(err, Error::NoSpace { .. }), "{err}");
+        }
     }
 }

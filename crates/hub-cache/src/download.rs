@@ -24,7 +24,8 @@ use crate::layout;
 use crate::link;
 use crate::local_dir::LocalDir;
 use crate::lock;
-use crate::partial::{self, Partial};
+use crate::partial::Partial;
+use crate::store::Entry;
 use crate::tree::Tree;
 use crate::verify;
 
@@ -197,6 +198,15 @@ pub(crate) enum Xet {
     Hash(XetHash),
 }
 
+impl Xet {
+    fn hash(&self) -> &XetHash {
+        match self {
+            Self::File(data) => &data.file_hash,
+            Self::Hash(hash) => hash,
+        }
+    }
+}
+
 /// What to do about a file.
 enum Found {
     /// Nothing: it is here.
@@ -251,7 +261,10 @@ impl FileJob {
         let is_cached = match &self.place {
             Place::Cache => {
                 let blob = self.layout().blob(&known.etag);
-                fits(&local_path, known.size) || fits(&blob, known.size)
+                let shared = self.shared(&known).zip(known.size);
+                fits(&local_path, known.size)
+                    || fits(&blob, known.size)
+                    || shared.is_some_and(|(entry, size)| entry.is_usable(size))
             }
             Place::Local(dir) => {
                 let noted = dir.read_metadata(&self.path);
@@ -487,7 +500,7 @@ impl FileJob {
         let mut attempts = 0;
         loop {
             attempts += 1;
-            let (partial, etag) = self
+            let (partial, etag, by_xet) = self
                 .fetch(&known, repo.blobs(), known.etag.to_string(), |tag| {
                     repo.partial(&known.etag, tag)
                 })
@@ -503,6 +516,13 @@ impl FileJob {
                 disk::rename_over(partial.path(), &target)?;
                 fault::step("a content has its name");
                 partial.done();
+                // Only what came by Xet and was compared with its hash is for all.
+                if by_xet
+                    && links
+                    && let (Some(entry), Some(size)) = (finish.shared(&seen), seen.size)
+                {
+                    entry.publish(&target, size, finish.force)?;
+                }
                 finish.place(&seen, links, true)
             });
             match finished.await {
@@ -531,6 +551,14 @@ impl FileJob {
             self.place(known, links, false)?;
             return Ok(true);
         }
+        // Another repository may have the content in the store that all share.
+        if links
+            && let (Some(entry), Some(size)) = (self.shared(known), known.size)
+            && entry.link(&self.layout().blob(&known.etag), size)
+        {
+            self.place(known, links, false)?;
+            return Ok(true);
+        }
         let Some(donor) = self.donor.as_deref().filter(|donor| fits(donor, known.size)) else {
             return Ok(false);
         };
@@ -548,6 +576,11 @@ impl FileJob {
             }
             _ => Ok(false),
         }
+    }
+
+    /// The content's place in the store that repositories share, where that may be used.
+    fn shared(&self, known: &Known) -> Option<Entry> {
+        self.hub.cache().shared(known.xet.as_ref()?.hash())
     }
 
     fn place(&self, known: &Known, links: bool, fresh: bool) -> Result<()> {
@@ -576,14 +609,14 @@ impl FileJob {
         dir: PathBuf,
         prefix: String,
         name: impl Fn(&str) -> PathBuf,
-    ) -> Result<(Partial, Etag)> {
+    ) -> Result<(Partial, Etag, bool)> {
         let anew = self.force;
         let needed = known.size;
         let fresh = name(&disk::hex8());
         let partial = blocking(move || {
             let partial = Partial::claim(&dir, &prefix, fresh, needed, anew)?;
             if let Some(size) = needed {
-                partial::check_space(&dir, size.saturating_sub(partial.taken()))?;
+                disk::check_space(&dir, size.saturating_sub(partial.taken()))?;
             }
             Ok(partial)
         })
@@ -611,7 +644,11 @@ impl FileJob {
         };
         // Bytes of another hash are asked for once more by the engine; what is wrong then is not kept.
         match self.hub.api().fetch_to_file(&source, partial.path(), &options).await {
-            Ok(fetched) => Ok((partial, fetched.etag.unwrap_or_else(|| known.etag.clone()))),
+            Ok(fetched) => {
+                let etag = fetched.etag.unwrap_or_else(|| known.etag.clone());
+                let is_right = fetched.sha256.is_some() && fetched.sha256 == etag.as_sha256();
+                Ok((partial, etag, fetched.by_xet && is_right))
+            }
             Err(err) => {
                 let wrong = matches!(err, HttpError::Integrity { .. });
                 blocking(move || {
@@ -661,7 +698,7 @@ impl FileJob {
             return Ok(target);
         }
         let (folder, prefix) = dir.partial_prefix(&self.path, &known.etag);
-        let (partial, etag) = self
+        let (partial, etag, _) = self
             .fetch(&known, folder, prefix, |tag| dir.partial(&self.path, &known.etag, tag))
             .await?;
         let path = self.path.clone();

@@ -2,7 +2,7 @@
 //!
 //! The layout is the Python client's (`huggingface_hub`, "Hub local cache"), which its processes and ours share.
 
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError, XetHash};
 
@@ -240,6 +240,21 @@ pub(crate) fn joined(mut dir: PathBuf, relative: &str) -> PathBuf {
         dir.push(part);
     }
     dir
+}
+
+/// A path without `.` and `..`, by its text: the disk is not asked.
+pub(crate) fn normal(path: &Path) -> PathBuf {
+    let mut out = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir => {
+                out.pop();
+            }
+            part => out.push(part),
+        }
+    }
+    out
 }
 
 #[cfg(test)]

@@ -71,6 +71,7 @@ pub use prune::{Deleted, DeletionPlan, PlannedFile, PlannedRepo, PlannedRevision
 pub use scan::{
     CacheReport, CachedFile, CachedRepo, CachedRevision, Leftover, Oddity, SharedBlob, Warning, human_size, scan,
 };
+pub use store::{Unshared, unshare};
 pub use tree::{Tree, TreeFile};
 pub use verify::{Algorithm, Mismatch, Verification, git_oid_of, sha256_of, verify};
 

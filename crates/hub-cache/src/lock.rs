@@ -48,8 +48,13 @@ pub(crate) enum Attempt {
 ///
 /// What creating the folder may give, unless it is a read-only or forbidden place: there, nobody is kept out.
 pub(crate) fn try_lock(path: &Path) -> Result<Attempt> {
+    // As filelock does: members of the cache's group must be able to lock it too, whatever the umask.
+    try_lock_as(path, 0o664)
+}
+
+fn try_lock_as(path: &Path, mode: u32) -> Result<Attempt> {
     loop {
-        let file = match open(path) {
+        let file = match open(path, mode) {
             Ok(file) => file,
             Err(err) if unavailable(&err) => return Ok(without(path, &err)),
             Err(err) => return Err(err.into()),
@@ -72,10 +77,20 @@ pub(crate) fn try_lock(path: &Path) -> Result<Attempt> {
 /// # Errors
 ///
 /// See [`try_lock`].
+#[cfg(test)]
 pub(crate) fn lock(path: &Path, limit: Option<Duration>) -> Result<FileLock> {
+    lock_as(path, 0o664, limit)
+}
+
+/// As `lock`, with the mode of the shared store's lock files: every user of the cache locks those.
+pub(crate) fn lock_shared(path: &Path, limit: Option<Duration>) -> Result<FileLock> {
+    lock_as(path, 0o666, limit)
+}
+
+fn lock_as(path: &Path, mode: u32, limit: Option<Duration>) -> Result<FileLock> {
     let mut wait = Wait::new(path, limit);
     loop {
-        match try_lock(path)? {
+        match try_lock_as(path, mode)? {
             Attempt::Held(lock) => return Ok(lock),
             Attempt::Busy => match wait.pause() {
                 Some(pause) => std::thread::sleep(pause),
@@ -165,7 +180,7 @@ fn holder(path: &Path) -> String {
     }
 }
 
-fn open(path: &Path) -> std::io::Result<File> {
+fn open(path: &Path, mode: u32) -> std::io::Result<File> {
     let existing = |path: &Path| match options().read(true).write(true).open(path) {
         // Another user's file that only they may write: `flock` needs no more than an open file.
         Err(err) if err.kind() == ErrorKind::PermissionDenied => options().read(true).open(path),
@@ -186,8 +201,7 @@ fn open(path: &Path) -> std::io::Result<File> {
     };
     match created {
         Ok(file) => {
-            // As filelock does: members of the cache's group must be able to lock it too, whatever the umask.
-            disk::set_mode(&file, 0o664);
+            disk::set_mode(&file, mode);
             Ok(file)
         }
         Err(err) if err.kind() == ErrorKind::AlreadyExists => named(path, existing(path)),
@@ -206,7 +220,7 @@ fn named(path: &Path, result: std::io::Result<File>) -> std::io::Result<File> {
     })
 }
 
-fn options() -> std::fs::OpenOptions {
+pub(crate) fn options() -> std::fs::OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "only Unix has flags to set"))]
     let mut options = File::options();
     #[cfg(unix)]

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fs_err as fs;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fault;
 use crate::layout;
 use crate::lock::{self, Claim};
@@ -117,18 +117,6 @@ fn journal(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Refuses what certainly does not fit on the disk.
-pub(crate) fn check_space(dir: &Path, needed: u64) -> Result<()> {
-    match crate::disk::free_space(dir) {
-        Some(available) if available < needed => Err(Error::NoSpace {
-            path: dir.to_owned(),
-            needed,
-            available,
-        }),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -171,16 +159,6 @@ mod tests {
         partial.discard();
         for name in ["abc.incomplete", "abc.0123abcd.incomplete"] {
             assert_eq!(fs::read(dir.path().join(name)).unwrap(), b"theirs");
-        }
-    }
-
-    #[test]
-    fn w_016_what_cannot_fit_is_refused_before_it_is_fetched() {
-        let dir = tempfile::tempdir().unwrap();
-        assert!(check_space(dir.path(), 1).is_ok());
-        if cfg!(unix) {
-            let err = check_space(dir.path(), u64::MAX).unwrap_err();
-            assert!(matches!(err, Error::NoSpace { .. }), "{err}");
         }
     }
 }

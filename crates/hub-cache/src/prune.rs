@@ -16,7 +16,7 @@ use crate::disk;
 use crate::error::Result;
 use crate::layout::RepoLayout;
 use crate::lock::{self, Attempt};
-use crate::scan::{CacheReport, CachedRepo, Leftover};
+use crate::scan::{CacheReport, CachedRepo, CachedRevision, Leftover};
 use crate::store;
 
 /// Something in a cache that is to be deleted.
@@ -30,9 +30,16 @@ pub enum Target {
     File(RepoType, String, String),
 }
 
-/// What is to be pruned beside revisions that no ref names.
+/// What is to be pruned. By default revisions that no ref names, and what dead processes have left.
 #[derive(Debug, Clone)]
 pub struct PruneOptions {
+    /// Revisions that were neither read nor written within this time go too, named by a ref or not.
+    pub older_than: Option<Duration>,
+    /// Of each repository only so many revisions stay, those that were written last, named by a ref or not; all others
+    /// go.
+    pub keep_newest: Option<usize>,
+    /// Revisions go, the one that was used longest ago first, until the cache has so many bytes or fewer.
+    pub max_size: Option<u64>,
     /// Partial and temporary files that were written to within this time are left alone, for a process that cannot lock
     /// its file may still be at it. A day by default.
     pub min_age: Duration,
@@ -41,6 +48,9 @@ pub struct PruneOptions {
 impl Default for PruneOptions {
     fn default() -> Self {
         Self {
+            older_than: None,
+            keep_newest: None,
+            max_size: None,
             min_age: Duration::from_secs(24 * 60 * 60),
         }
     }
@@ -199,20 +209,49 @@ impl DeletionPlan {
         plan
     }
 
-    /// Plans what nobody needs: revisions that no ref names, partial and temporary files whose process has died, shared
+    /// Plans what nobody needs: revisions as the options say, by default those that no ref names; partial and temporary files whose process has died, shared
     /// payloads that nothing refers to.
     pub fn prune(report: &CacheReport, options: &PruneOptions) -> Self {
-        let mut targets = Vec::new();
+        let (mut going, mut staying) = (Vec::new(), Vec::new());
         for repo in &report.repos {
-            for revision in repo.revisions.iter().filter(|revision| revision.refs.is_empty()) {
-                targets.push(Target::Revision(
-                    repo.repo_type,
-                    repo.repo_id.clone(),
-                    revision.commit.clone(),
-                ));
+            let mut newest: Vec<&CachedRevision> = repo.revisions.iter().collect();
+            newest.sort_by_key(|revision| std::cmp::Reverse(revision.last_modified));
+            for (place, revision) in newest.into_iter().enumerate() {
+                let goes = match options.keep_newest {
+                    Some(most) => place >= most,
+                    None => revision.refs.is_empty(),
+                };
+                let old = |age| older_than(revision.last_used(), age);
+                let target = Target::Revision(repo.repo_type, repo.repo_id.clone(), revision.commit.clone());
+                if goes || options.older_than.is_some_and(old) {
+                    going.push(target);
+                } else {
+                    staying.push((revision.last_used(), target));
+                }
             }
         }
-        let mut plan = Self::delete(report, &targets);
+        let mut plan = Self::delete(report, &going);
+        if let Some(most) = options.max_size {
+            staying.sort_by_key(|(used, _)| *used);
+            let fits = |plan: &Self| report.size.saturating_sub(plan.freed) <= most;
+            let with = |more: usize| {
+                let more = staying[..more].iter().map(|(_, target)| target.clone());
+                let targets: Vec<Target> = going.iter().cloned().chain(more).collect();
+                Self::delete(report, &targets)
+            };
+            // The more go, the more is freed: the fewest that do are looked for by halves.
+            let (mut too_few, mut enough) = (0, staying.len());
+            while !fits(&plan) && too_few < enough {
+                let middle = (too_few + enough) / 2;
+                match fits(&with(middle)) {
+                    true => enough = middle,
+                    false => too_few = middle + 1,
+                }
+                if too_few == enough {
+                    plan = with(enough);
+                }
+            }
+        }
         let whole: HashSet<&Path> = plan.repos.iter().map(|repo| repo.path.as_path()).collect();
         let outside = |left: &&Leftover| !whole.iter().any(|repo| left.path.starts_with(repo));
         let partials: Vec<Leftover> = report
@@ -484,9 +523,11 @@ fn used_blobs(snapshots: &Path) -> HashSet<PathBuf> {
 }
 
 fn is_old(left: &Leftover, min_age: Duration) -> bool {
-    SystemTime::now()
-        .duration_since(left.modified)
-        .is_ok_and(|age| age >= min_age)
+    older_than(left.modified, min_age)
+}
+
+fn older_than(time: SystemTime, age: Duration) -> bool {
+    SystemTime::now().duration_since(time).is_ok_and(|since| since >= age)
 }
 
 /// Whether a partial file's process has died: nobody holds its content's lock or the file itself, and it is old enough.
@@ -656,6 +697,7 @@ mod tests {
         fs::write(&journal, "{}").unwrap();
         let now = PruneOptions {
             min_age: Duration::ZERO,
+            ..PruneOptions::default()
         };
         let report = scan(dir.path()).unwrap();
         assert_eq!((report.partials.len(), report.leftovers.len()), (3, 0));
@@ -673,5 +715,132 @@ mod tests {
         let plan = DeletionPlan::prune(&report, &now);
         assert_eq!(plan.execute().unwrap().partials, 3);
         assert!(!journal.exists());
+    }
+
+    /// Two repositories with two revisions each; the contents of `one` were used long ago.
+    fn aged(dir: &Path) -> CacheReport {
+        for name in ["models--o--n", "models--o--m"] {
+            let repo = fixture(dir, name);
+            let old = SystemTime::now() - Duration::from_secs(if name.ends_with('n') { 90 } else { 60 } * 86_400);
+            let file = std::fs::File::options()
+                .write(true)
+                .open(repo.join("blobs/one"))
+                .unwrap();
+            file.set_times(std::fs::FileTimes::new().set_accessed(old).set_modified(old))
+                .unwrap();
+            for blob in ["shared", "two"] {
+                let days = Duration::from_secs(40 * 86_400);
+                let file = std::fs::File::options()
+                    .write(true)
+                    .open(repo.join("blobs").join(blob))
+                    .unwrap();
+                let time = if blob == "shared" {
+                    old
+                } else {
+                    SystemTime::now() - days
+                };
+                file.set_times(std::fs::FileTimes::new().set_accessed(time).set_modified(time))
+                    .unwrap();
+            }
+        }
+        scan(dir).unwrap()
+    }
+
+    fn pruned(report: &CacheReport, options: PruneOptions) -> (Vec<String>, u64) {
+        let plan = DeletionPlan::prune(report, &options);
+        let of = |r: &PlannedRevision| format!("{} {}", r.repo_id, &r.commit[..1]);
+        let mut revisions: Vec<String> = plan.revisions.iter().map(of).collect();
+        revisions.sort();
+        (revisions, plan.freed)
+    }
+
+    #[test]
+    fn revisions_go_by_age_by_number_and_by_size() {
+        let dir = tempfile::tempdir().unwrap();
+        let report = aged(dir.path());
+        let none = PruneOptions::default;
+        let days = |days: u64| Some(Duration::from_secs(days * 86_400));
+        assert_eq!(pruned(&report, none()), (vec![], 0), "each is named by a ref");
+        let old = |older_than| pruned(&report, PruneOptions { older_than, ..none() });
+        assert_eq!(old(days(100)).0, [""; 0]);
+        assert_eq!(old(days(75)), (vec!["o/n 1".to_owned()], 1));
+        assert_eq!(old(days(50)).0, ["o/m 1", "o/n 1"]);
+        assert_eq!(old(days(30)).1, 16);
+        let newest = |most| {
+            pruned(
+                &report,
+                PruneOptions {
+                    keep_newest: Some(most),
+                    ..none()
+                },
+            )
+        };
+        assert_eq!(newest(2).0, [""; 0]);
+        assert_eq!(newest(1), (vec!["o/m 1".to_owned(), "o/n 1".to_owned()], 2));
+        assert_eq!(newest(0).1, 16);
+        let down = |most| {
+            pruned(
+                &report,
+                PruneOptions {
+                    max_size: Some(most),
+                    ..none()
+                },
+            )
+        };
+        assert_eq!(down(16).0, [""; 0]);
+        assert_eq!(
+            down(15),
+            (vec!["o/n 1".to_owned()], 1),
+            "what was used longest ago goes first"
+        );
+        assert_eq!(down(14).0, ["o/m 1", "o/n 1"]);
+        assert_eq!(down(13).0.len(), 3);
+        assert_eq!(down(0).1, 16);
+        let plan = DeletionPlan::prune(
+            &report,
+            &PruneOptions {
+                max_size: Some(14),
+                ..none()
+            },
+        );
+        plan.execute().unwrap();
+        let after = scan(dir.path()).unwrap();
+        assert_eq!((after.size, after.warnings.len(), after.repos.len()), (14, 0, 2));
+    }
+
+    #[test]
+    fn w_018_what_any_client_leaves_is_found_and_goes_when_it_is_old() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = fixture(dir.path(), "models--o--n");
+        let blobs = repo.join("blobs");
+        fs::create_dir_all(repo.join("trees")).unwrap();
+        fs::create_dir_all(dir.path().join("tmpabcd1234")).unwrap();
+        fs::write(dir.path().join("tmpabcd1234/dummy_file_src"), "").unwrap();
+        let files = [
+            blobs.join("tmp_01234567-89ab-cdef-0123-456789abcdef"),
+            blobs.join(".0123abcd.link"),
+            blobs.join(".etag.0123abcd.shared"),
+            repo.join("refs/main.0123abcd.tmp"),
+            repo.join("trees/tmpabcd1234.tmp"),
+        ];
+        for file in &files {
+            fs::write(file, "x").unwrap();
+        }
+        let report = scan(dir.path()).unwrap();
+        assert_eq!(report.leftovers.len(), files.len() + 1, "{:?}", report.leftovers);
+        assert!(
+            DeletionPlan::prune(&report, &PruneOptions::default())
+                .leftovers
+                .is_empty()
+        );
+        let now = PruneOptions {
+            min_age: Duration::ZERO,
+            ..PruneOptions::default()
+        };
+        let plan = DeletionPlan::prune(&report, &now);
+        assert_eq!(plan.freed, files.len() as u64);
+        plan.execute().unwrap();
+        let after = scan(dir.path()).unwrap();
+        assert_eq!((after.leftovers.len(), after.warnings.len(), after.size), (0, 0, 8));
     }
 }

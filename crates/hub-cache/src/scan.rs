@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fmt;
 use std::io::ErrorKind;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::SystemTime;
 
@@ -14,7 +14,7 @@ use fs_err as fs;
 use hub_types::{RepoId, RepoType};
 
 use crate::error::{Error, Result};
-use crate::layout::{self, RepoLayout};
+use crate::layout::{self, RepoLayout, normal};
 use crate::store;
 
 /// Files of the system that say nothing about the cache.
@@ -248,6 +248,17 @@ impl CacheReport {
             .iter()
             .flat_map(|repo| repo.revisions.iter().map(move |revision| (repo, revision)))
             .filter(move |(_, revision)| revision.commit.eq_ignore_ascii_case(commit))
+    }
+}
+
+impl CachedRevision {
+    /// When one of its contents was last read or written, as far as the file system notes reads.
+    pub fn last_used(&self) -> SystemTime {
+        let files = self.files.iter();
+        files
+            .map(|file| file.blob_last_accessed.max(file.blob_last_modified))
+            .max()
+            .unwrap_or(self.last_modified)
     }
 }
 
@@ -687,21 +698,6 @@ fn total(repos: &[CachedRepo], shared: &[SharedBlob]) -> u64 {
         }
     }
     size + payloads.values().sum::<u64>()
-}
-
-/// A path without `.` and `..`, by its text: the disk is not asked.
-fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
-    for part in path.components() {
-        match part {
-            Component::CurDir => {}
-            Component::ParentDir => {
-                out.pop();
-            }
-            part => out.push(part),
-        }
-    }
-    out
 }
 
 /// Applies `f` to every item, on as many threads as there are processors; the answers come in the items' order.

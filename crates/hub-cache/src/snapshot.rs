@@ -19,7 +19,6 @@ use crate::download::{FileJob, FilePlan, Known, Xet, fits, may_be_served_from_ca
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
-use crate::partial::check_space;
 use crate::tree::{Tree, TreeFile};
 use crate::verify::{Verification, verify};
 
@@ -519,7 +518,7 @@ impl Job {
                 })
                 .map(|(_, size)| size)
                 .sum();
-            check_space(&root, needed)
+            disk::check_space(&root, needed)
         })
         .await
     }

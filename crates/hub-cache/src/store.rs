@@ -1,26 +1,293 @@
 //! The store that repositories share: one payload for each Xet hash, which their contents are links to.
 //!
-//! The Python client (since 1.32) makes it. We read through its links everywhere, count its payloads once, and let go of
-//! those that nobody refers to any more; we put nothing into it.
+//! Layout, order and locks are the Python client's (since 1.32), which makes such a store as we do: a payload is linked
+//! instead of fetched, what has come by Xet is put there, and a payload that nobody refers to any more is let go of.
+//! Whatever goes wrong leaves a repository with a content of its own. Without its mark a folder is somebody else's.
 
 use std::collections::BTreeSet;
-use std::path::{Component, Path, PathBuf};
+use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use fs_err as fs;
 use hub_types::XetHash;
 
 use crate::disk;
 use crate::error::Result;
-use crate::layout::STORE_MARKER;
-use crate::lock;
+use crate::layout::{Layout, RepoLayout, STORE_MARKER, normal, repo_of_folder};
+use crate::link;
+use crate::lock::{self, FileLock};
 use crate::scan::SharedBlob;
+
+/// The version of the layout that we know.
+const VERSION: &[u8] = b"1\n";
+/// How long a payload's lock is waited for; then its repository has a content of its own.
+const LOCK_LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether the folder is a store of the version that we know. Without its mark it is somebody else's.
 pub(crate) fn is_marked(dir: &Path) -> bool {
     let marker = dir.join(STORE_MARKER);
     fs::symlink_metadata(dir).is_ok_and(|meta| meta.is_dir())
         && fs::symlink_metadata(&marker).is_ok_and(|meta| meta.is_file())
-        && fs::read(&marker).is_ok_and(|text| text == b"1\n")
+        && fs::read(&marker).is_ok_and(|text| text == VERSION)
+}
+
+/// The place of one payload in a cache's store.
+#[derive(Debug, Clone)]
+pub(crate) struct Entry {
+    root: PathBuf,
+    payload: PathBuf,
+}
+
+impl Entry {
+    pub(crate) fn new(layout: &Layout, hash: &XetHash) -> Self {
+        Self {
+            root: layout.root().to_owned(),
+            payload: layout.shared_blob(hash),
+        }
+    }
+
+    fn store(&self) -> PathBuf {
+        self.root.join("blobs")
+    }
+
+    /// Whether the payload is here, whole as far as its size tells, and may be read.
+    pub(crate) fn is_usable(&self, size: u64) -> bool {
+        is_marked(&self.store())
+            && fs::symlink_metadata(&self.payload).is_ok_and(|meta| meta.is_file() && meta.len() == size)
+            && fs::File::open(&self.payload).is_ok()
+    }
+
+    /// Makes `blob`, a repository's content, a link to the payload, if that is usable; false if not, for any reason.
+    pub(crate) fn link(&self, blob: &Path, size: u64) -> bool {
+        let linked = || -> Result<bool> {
+            if !self.is_usable(size) {
+                return Ok(false);
+            }
+            let Some(_lock) = self.lock()? else { return Ok(false) };
+            // It may have been swept while this process waited.
+            if !self.is_usable(size) {
+                return Ok(false);
+            }
+            let link = self.make_link(blob)?;
+            let done = self.refer(blob).and_then(|()| disk::rename_over(&link, blob));
+            done.inspect_err(|_| remove(&link))?;
+            Ok(true)
+        };
+        linked().unwrap_or_else(|err| {
+            tracing::debug!(%err, blob = %blob.display(), "cannot use the shared payload");
+            false
+        })
+    }
+
+    /// Puts a content that has just come, and was compared with its hash, into the store, and a link into its place.
+    /// With `replace`, a payload that is there is replaced. False if the content stays where it is, for any reason.
+    ///
+    /// # Errors
+    ///
+    /// When the content was moved and can neither be linked nor brought back.
+    pub(crate) fn publish(&self, blob: &Path, size: u64, replace: bool) -> Result<bool> {
+        let ready = || -> Result<Option<FileLock>> {
+            let prefix = self.payload.parent().unwrap_or(&self.root);
+            if !make_store(&self.root, &self.store())? || !make_dir(&self.root, prefix)? {
+                return Ok(None);
+            }
+            self.lock()
+        };
+        let told = |err: &dyn std::fmt::Display| {
+            tracing::debug!(%err, blob = %blob.display(), "cannot put a content into the shared store");
+        };
+        let _lock = match ready() {
+            Ok(Some(lock)) => lock,
+            Ok(None) => return Ok(false),
+            Err(err) => {
+                told(&err);
+                return Ok(false);
+            }
+        };
+        let prepared = || -> std::io::Result<(PathBuf, bool)> {
+            let link = self.make_link(blob)?;
+            let moved = || -> std::io::Result<bool> {
+                self.refer(blob)?;
+                if !replace && self.is_usable(size) {
+                    return Ok(false);
+                }
+                give_to_all(&self.root, blob, &self.payload)?;
+                disk::rename_over(blob, &self.payload)?;
+                Ok(true)
+            };
+            let moved = moved().inspect_err(|_| remove(&link))?;
+            Ok((link, moved))
+        };
+        let (link, moved) = match prepared() {
+            Ok(prepared) => prepared,
+            Err(err) => {
+                told(&err);
+                return Ok(false);
+            }
+        };
+        if let Err(err) = disk::rename_over(&link, blob) {
+            told(&err);
+            remove(&link);
+            if moved {
+                // Under the lock, so that nobody sweeps the payload before it is copied.
+                let copy = disk::beside(blob, "new");
+                disk::copy_atomically(&self.payload, &copy, blob)?;
+            }
+            return Ok(false);
+        }
+        Ok(true)
+    }
+
+    /// Lets go of the payload if no content is a link to it; the bytes that became free.
+    ///
+    /// Under the payload's own lock, so that nobody links it meanwhile. Without a readable manifest nothing is done.
+    fn sweep(&self) -> Result<Option<u64>> {
+        let Some(_lock) = self.lock()? else { return Ok(None) };
+        let Some(references) = references(&self.root, &self.payload) else {
+            return Ok(None);
+        };
+        let manifest = manifest(&self.payload);
+        if !references.is_empty() {
+            let lines = references.iter().filter_map(|blob| line(&self.root, blob));
+            let text: String = lines.map(|line| line + "\n").collect();
+            let temporary = disk::beside(&manifest, "new");
+            disk::write_atomically(&manifest, &temporary, text.as_bytes())?;
+            let file = fs::OpenOptions::new().write(true).open(&manifest)?;
+            disk::set_mode(file.file(), 0o666);
+            file.sync_all()?;
+            return Ok(None);
+        }
+        let size = match fs::symlink_metadata(&self.payload) {
+            Ok(meta) if meta.is_file() => meta.len(),
+            _ => return Ok(None),
+        };
+        // The manifest second: without it nobody would ever let go of the payload.
+        disk::remove_if_there(&self.payload)?;
+        disk::remove_if_there(&manifest)?;
+        Ok(Some(size))
+    }
+
+    /// The payload's lock, or none where nobody can be kept out: there the store is left alone.
+    fn lock(&self) -> Result<Option<FileLock>> {
+        // As the Python client does: every user of a shared cache must be able to lock it, whatever the umask.
+        let lock = lock::lock_shared(&with_suffix(&self.payload, ".lock"), Some(LOCK_LIMIT))?;
+        Ok(lock.is_exclusive().then_some(lock))
+    }
+
+    /// A link to the payload under a name beside `blob` that nothing scans.
+    fn make_link(&self, blob: &Path) -> std::io::Result<PathBuf> {
+        let temporary = disk::beside(blob, "shared");
+        let inside = self.payload.strip_prefix(&self.root).unwrap_or(&self.payload);
+        link::symlink(&Path::new("..").join("..").join(inside), &temporary)?;
+        Ok(temporary)
+    }
+
+    /// Notes that `blob` is a link to the payload, on the disk before the link is seen: a link that no manifest knows
+    /// of would lose its payload to the next sweep.
+    fn refer(&self, blob: &Path) -> std::io::Result<()> {
+        let Some(line) = line(&self.root, blob) else {
+            return Err(ErrorKind::InvalidInput.into());
+        };
+        let path = manifest(&self.payload);
+        let mut file = lock::options().read(true).append(true).create(true).open(&path)?;
+        if !file.metadata()?.is_file() {
+            return Err(ErrorKind::InvalidInput.into());
+        }
+        disk::set_mode(&file, 0o666);
+        let mut text = format!("{line}\n");
+        // A line that was cut short by a full disk must not swallow this one.
+        if file.seek(SeekFrom::End(0))? > 0 {
+            file.seek(SeekFrom::End(-1))?;
+            let mut last = [0];
+            file.read_exact(&mut last)?;
+            if last != *b"\n" {
+                text.insert(0, '\n');
+            }
+        }
+        if file.write(text.as_bytes())? != text.len() {
+            return Err(ErrorKind::WriteZero.into());
+        }
+        file.sync_all()
+    }
+}
+
+/// Lets go of a payload that no content is a link to; true if it was removed.
+pub(crate) fn sweep(root: &Path, payload: &Path) -> Result<bool> {
+    let entry = Entry {
+        root: root.to_owned(),
+        payload: payload.to_owned(),
+    };
+    Ok(is_marked(&entry.store()) && is_payload(payload) && entry.sweep()?.is_some())
+}
+
+/// What [`unshare`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct Unshared {
+    /// Contents that were links and are files now.
+    pub contents: usize,
+    /// Bytes that were copied.
+    pub copied: u64,
+    /// Contents that another process is busy with, or that cannot be read; they are links still.
+    pub kept: usize,
+    /// Payloads that nothing referred to any more, and that are gone.
+    pub payloads: usize,
+}
+
+/// Gives every repository of the cache at `root` contents of its own instead of links into the shared store.
+///
+/// Clients before 1.32 follow such links when they delete, and so take away what other repositories use; they are safe
+/// in a cache where this was done. Set `HF_HUB_DISABLE_SHARED_BLOBS` so that no new links are made.
+///
+/// # Errors
+///
+/// [`Error::CacheNotFound`](crate::Error::CacheNotFound); [`Error::NoSpace`](crate::Error::NoSpace) before anything is
+/// copied; [`Error::Io`](crate::Error::Io) when a copy cannot be written. What was done stays done.
+pub fn unshare(root: &Path) -> Result<Unshared> {
+    let report = crate::scan::scan(root)?;
+    let mut done = Unshared::default();
+    let mut links: Vec<(&Path, &Path, u64)> = Vec::new();
+    for repo in &report.repos {
+        let mut seen = BTreeSet::new();
+        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
+            if let Some(payload) = &file.payload
+                && payload.starts_with(report.root.join("blobs"))
+                && seen.insert(&file.blob_path)
+            {
+                links.push((&file.blob_path, payload, file.size));
+            }
+        }
+    }
+    disk::check_space(&report.root, links.iter().map(|(_, _, size)| size).sum())?;
+    let mut payloads: BTreeSet<&Path> = report.shared.iter().map(|blob| blob.path.as_path()).collect();
+    for (blob, payload, size) in links {
+        payloads.insert(payload);
+        let Some(repo) = blob.parent().and_then(Path::parent).map(RepoLayout::at) else {
+            continue;
+        };
+        let name = blob.file_name().unwrap_or_default().to_string_lossy();
+        let lock = match lock::try_lock(&repo.locks().join(format!("{name}.lock")))? {
+            lock::Attempt::Held(lock) => lock,
+            lock::Attempt::Busy => {
+                done.kept += 1;
+                continue;
+            }
+        };
+        if !fs::symlink_metadata(blob).is_ok_and(|meta| meta.is_symlink()) || !blob.is_file() {
+            done.kept += 1;
+            continue;
+        }
+        let temporary = blob.with_file_name(format!(".{}.new", disk::hex8()));
+        disk::copy_atomically(payload, &temporary, blob)?;
+        drop(lock);
+        done.contents += 1;
+        done.copied += size;
+    }
+    for payload in payloads {
+        done.payloads += usize::from(sweep(&report.root, payload)?);
+    }
+    Ok(done)
 }
 
 /// The payloads of the cache at `root`.
@@ -34,12 +301,10 @@ pub(crate) fn payloads(root: &Path) -> Vec<SharedBlob> {
             continue;
         };
         for entry in entries.flatten() {
-            let name = entry.file_name();
-            let Some(name) = name.to_str() else { continue };
-            if name.parse::<XetHash>().is_err() || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            let path = entry.path();
+            if !is_payload(&path) || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
                 continue;
             }
-            let path = entry.path();
             found.push(SharedBlob {
                 size: entry.metadata().map_or(0, |meta| meta.len()),
                 references: references(root, &path),
@@ -51,135 +316,193 @@ pub(crate) fn payloads(root: &Path) -> Vec<SharedBlob> {
     found
 }
 
-/// The contents that are links to a payload, by its manifest; none when there is no manifest to read.
+/// Whether a path has a payload's name: a hash in lower case, below its first two digits.
+fn is_payload(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = path.parent().and_then(Path::file_name).unwrap_or_default();
+    name.parse::<XetHash>().is_ok_and(|hash| hash.to_string() == name) && prefix == std::ffi::OsStr::new(&name[..2])
+}
+
+fn manifest(payload: &Path) -> PathBuf {
+    with_suffix(payload, ".refs")
+}
+
+fn with_suffix(payload: &Path, suffix: &str) -> PathBuf {
+    let mut name = payload.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// The contents that are links to a payload, by its manifest, sorted; none when that cannot be told.
 pub(crate) fn references(root: &Path, payload: &Path) -> Option<Vec<PathBuf>> {
-    let manifest = fs::read_to_string(payload.with_extension("refs")).ok()?;
-    let lines: BTreeSet<&str> = manifest.lines().collect();
-    Some(
-        lines
-            .into_iter()
-            .filter_map(|line| referenced(root, payload, line))
-            .collect(),
-    )
+    let path = manifest(payload);
+    if !fs::symlink_metadata(&path).is_ok_and(|meta| meta.is_file()) {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok()?;
+    let lines: BTreeSet<&str> = text.lines().collect();
+    let mut found = Vec::new();
+    for line in lines {
+        found.extend(referenced(root, payload, line).ok()?);
+    }
+    Some(found)
 }
 
 /// The content that a manifest's line names, if it is a link to the payload.
-fn referenced(root: &Path, payload: &Path, line: &str) -> Option<PathBuf> {
+fn referenced(root: &Path, payload: &Path, line: &str) -> std::io::Result<Option<PathBuf>> {
     let parts: Vec<&str> = line.split('/').collect();
-    let [repo, "blobs", name] = parts[..] else { return None };
-    if !repo.contains("--") || [repo, name].iter().any(|part| part.is_empty() || *part == "..") {
-        return None;
+    let [repo, "blobs", name] = parts[..] else {
+        return Ok(None);
+    };
+    if repo_of_folder(repo).is_none() || [repo, name].iter().any(|part| part.is_empty() || *part == "..") {
+        return Ok(None);
     }
     let blob = root.join(repo).join("blobs").join(name);
-    let text = fs::read_link(&blob).ok()?;
-    let target = text
-        .components()
-        .filter(|part| matches!(part, Component::Normal(_)))
-        .collect::<PathBuf>();
-    let expected = payload.strip_prefix(root).ok()?;
-    target.ends_with(expected).then_some(blob)
+    match fs::symlink_metadata(&blob) {
+        Ok(meta) if !meta.is_symlink() => return Ok(None),
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => return Ok(None),
+        Err(err) => return Err(err),
+        Ok(_) => {}
+    }
+    let target = normal(&root.join(repo).join("blobs").join(fs::read_link(&blob)?));
+    Ok((target == payload).then_some(blob))
 }
 
-/// Lets go of a payload that no content is a link to; true if it was removed.
-///
-/// Under the payload's own lock, so that nobody links it meanwhile. Without a readable manifest nothing is done.
-pub(crate) fn sweep(root: &Path, payload: &Path) -> Result<bool> {
-    let _lock = lock::lock(&payload.with_extension("lock"), None)?;
-    let Some(references) = references(root, payload) else {
-        return Ok(false);
-    };
-    let manifest = payload.with_extension("refs");
-    if !references.is_empty() {
-        let mut text = String::new();
-        for blob in references {
-            let relative = blob.strip_prefix(root).unwrap_or(&blob);
-            let parts: Vec<_> = relative
-                .components()
-                .map(|part| part.as_os_str().to_string_lossy())
-                .collect();
-            text.push_str(&parts.join("/"));
-            text.push('\n');
+/// A content as a manifest names it: repository, `blobs`, etag.
+fn line(root: &Path, blob: &Path) -> Option<String> {
+    let parts: Option<Vec<&str>> = blob
+        .strip_prefix(root)
+        .ok()?
+        .components()
+        .map(|part| part.as_os_str().to_str())
+        .collect();
+    match parts?[..] {
+        [repo, "blobs", name] if repo_of_folder(repo).is_some() && !name.contains(['\n', '\r']) => {
+            Some(format!("{repo}/blobs/{name}"))
         }
-        let temporary = disk::beside(&manifest, "new");
-        disk::write_atomically(&manifest, &temporary, text.as_bytes())?;
-        if let Ok(file) = fs::OpenOptions::new().write(true).open(&manifest) {
-            disk::set_mode(file.file(), 0o666);
-        }
+        _ => None,
+    }
+}
+
+/// Makes the store and marks it; false where the folder holds something that is not ours.
+fn make_store(root: &Path, store: &Path) -> std::io::Result<bool> {
+    match fs::create_dir(store) {
+        Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err),
+        _ => {}
+    }
+    if is_marked(store) {
+        return Ok(true);
+    }
+    if !fs::symlink_metadata(store)?.is_dir() || !clear_marks(store)? {
+        tracing::debug!(store = %store.display(), "a folder without the mark of a shared store is left alone");
         return Ok(false);
     }
-    disk::remove_if_there(payload)?;
-    disk::remove_if_there(&manifest)?;
+    repair_mode(root, store)?;
+    let temporary = store.join(format!("{STORE_MARKER}.{}.tmp", disk::hex8()));
+    let marked = || -> std::io::Result<()> {
+        let mut file = fs::OpenOptions::new().write(true).create_new(true).open(&temporary)?;
+        file.write_all(VERSION)?;
+        if let Some(mode) = payload_mode(root) {
+            disk::set_mode(file.file(), mode);
+        }
+        drop(file);
+        disk::rename_over(&temporary, &store.join(STORE_MARKER))
+    };
+    marked().inspect_err(|_| remove(&temporary))?;
+    Ok(is_marked(store))
+}
+
+/// Removes marks that were never finished; true if the folder is empty then.
+fn clear_marks(store: &Path) -> std::io::Result<bool> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(store)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        let is_mark = name
+            .to_str()
+            .and_then(|name| name.strip_prefix(STORE_MARKER)?.strip_prefix('.')?.strip_suffix(".tmp"))
+            .is_some_and(|hex| hex.len() == 8 && hex.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')));
+        if !is_mark || !entry.file_type()?.is_file() || !VERSION.starts_with(&fs::read(entry.path())?) {
+            return Ok(false);
+        }
+        found.push(entry.path());
+    }
+    for mark in found {
+        disk::remove_if_there(&mark)?;
+    }
+    Ok(fs::read_dir(store)?.next().is_none())
+}
+
+/// Makes a folder of the store, with the root's mode; false where a file or link has its name.
+fn make_dir(root: &Path, dir: &Path) -> std::io::Result<bool> {
+    match fs::create_dir(dir) {
+        Err(err) if err.kind() != ErrorKind::AlreadyExists => return Err(err),
+        _ => {}
+    }
+    if !fs::symlink_metadata(dir)?.is_dir() {
+        return Ok(false);
+    }
+    repair_mode(root, dir)?;
     Ok(true)
+}
+
+/// The mode of a payload: read-only, for everyone who may enter the cache's root. None where modes are not those of Unix.
+#[cfg(unix)]
+fn payload_mode(root: &Path) -> Option<u32> {
+    use std::os::unix::fs::MetadataExt;
+    let root = fs::metadata(root).map_or(0, |meta| meta.mode());
+    let group = if root & 0o010 != 0 { 0o040 } else { 0 };
+    let other = if root & 0o001 != 0 { 0o004 } else { 0 };
+    Some(0o400 | group | other)
+}
+
+#[cfg(not(unix))]
+fn payload_mode(_root: &Path) -> Option<u32> {
+    None
+}
+
+/// Gives a folder of the store the root's mode, whatever the umask.
+#[cfg(unix)]
+fn repair_mode(root: &Path, dir: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let wanted = fs::metadata(root)?.mode() & 0o3777;
+    if fs::symlink_metadata(dir)?.mode() & 0o7777 != wanted {
+        fs::set_permissions(dir, std::fs::Permissions::from_mode(wanted))?;
+    }
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn repair_mode(_root: &Path, _dir: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+/// Makes a content read-only and readable by whom the cache is for.
+#[cfg(unix)]
+fn give_to_all(root: &Path, blob: &Path, payload: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    let mode = payload_mode(root).unwrap_or(0o400);
+    fs::set_permissions(blob, std::fs::Permissions::from_mode(mode))?;
+    let group = fs::metadata(payload.parent().unwrap_or(root))?.gid();
+    if fs::metadata(blob)?.gid() == group {
+        return Ok(());
+    }
+    match std::os::unix::fs::chown(blob, None, Some(group)) {
+        // In a wrong group it could not be read by the others.
+        Err(err) if mode & 0o044 == 0o040 => Err(err),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(not(unix))]
+fn give_to_all(_root: &Path, _blob: &Path, _payload: &Path) -> std::io::Result<()> {
+    Ok(())
+}
+
+fn remove(path: &Path) {
+    let _ = fs::remove_file(path);
 }
 
 #[cfg(test)]
 #[cfg(unix)]
-mod tests {
-    use super::*;
-    use crate::scan::scan;
-
-    const HASH: &str = "abcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcdefabcd";
-
-    fn store(root: &Path, repos: &[&str]) -> PathBuf {
-        let payload = root.join("blobs/ab").join(HASH);
-        fs::create_dir_all(payload.parent().unwrap()).unwrap();
-        fs::write(root.join("blobs").join(STORE_MARKER), "1\n").unwrap();
-        fs::write(&payload, "payload").unwrap();
-        let mut manifest = String::from("../../etc/blobs/x\nmodels--gone--x/blobs/e\n");
-        for repo in repos {
-            let dir = root.join(repo);
-            let commit = "1".repeat(40);
-            fs::create_dir_all(dir.join("blobs")).unwrap();
-            fs::create_dir_all(dir.join("snapshots").join(&commit)).unwrap();
-            crate::link::symlink(&Path::new("../../blobs/ab").join(HASH), &dir.join("blobs/etag")).unwrap();
-            crate::link::symlink(
-                Path::new("../../blobs/etag"),
-                &dir.join("snapshots").join(&commit).join("f"),
-            )
-            .unwrap();
-            manifest.push_str(&format!("{repo}/blobs/etag\n"));
-        }
-        fs::write(payload.with_extension("refs"), manifest).unwrap();
-        payload
-    }
-
-    #[test]
-    fn a_shared_payload_counts_once_in_the_cache_and_fully_in_each_repository() {
-        let dir = tempfile::tempdir().unwrap();
-        store(dir.path(), &["models--o--a", "models--o--b"]);
-        let report = scan(dir.path()).unwrap();
-        assert_eq!(report.warnings, []);
-        assert_eq!((report.size, report.repos[0].size, report.repos[1].size), (7, 7, 7));
-        assert_eq!(report.shared[0].references.as_ref().unwrap().len(), 2);
-    }
-
-    #[test]
-    fn c_056_an_unmarked_folder_is_not_ours() {
-        let dir = tempfile::tempdir().unwrap();
-        store(dir.path(), &[]);
-        fs::write(dir.path().join("blobs").join(STORE_MARKER), "2\n").unwrap();
-        assert!(!is_marked(&dir.path().join("blobs")));
-        assert_eq!(scan(dir.path()).unwrap().warnings.len(), 1);
-    }
-
-    #[test]
-    fn c_059_c_060_a_payload_goes_with_its_last_reference_and_never_without_a_manifest() {
-        let dir = tempfile::tempdir().unwrap();
-        let root = fs::canonicalize(dir.path()).unwrap();
-        let payload = store(&root, &["models--o--a", "models--o--b"]);
-        fs::remove_file(root.join("models--o--a/blobs/etag")).unwrap();
-        assert!(!sweep(&root, &payload).unwrap());
-        assert_eq!(
-            fs::read_to_string(payload.with_extension("refs")).unwrap(),
-            "models--o--b/blobs/etag\n"
-        );
-        fs::remove_file(root.join("models--o--b/blobs/etag")).unwrap();
-        assert!(sweep(&root, &payload).unwrap());
-        assert!(!payload.exists() && !payload.with_extension("refs").exists());
-
-        let payload = store(&root, &[]);
-        fs::remove_file(payload.with_extension("refs")).unwrap();
-        assert!(!sweep(&root, &payload).unwrap());
-        assert!(payload.exists());
-    }
-}
+mod tests;

@@ -389,6 +389,17 @@ impl Condition {
 const BYTES_RULE: &str = "the size must be a whole number with one of k, m, g, t, p behind it";
 const SECONDS_RULE: &str = "the time must be a whole number with one of s, m, h, d, w, mo, y behind it";
 
+/// Bytes, as `--filter` has them: `50GB`.
+pub(super) fn bytes(text: &str) -> Result<u64, String> {
+    number(text, &BYTES).ok_or_else(|| BYTES_RULE.to_owned())
+}
+
+/// A time, as `--filter` has it: `30d`.
+pub(super) fn age(text: &str) -> Result<std::time::Duration, String> {
+    let seconds = number(text, &SECONDS).ok_or_else(|| SECONDS_RULE.to_owned())?;
+    Ok(std::time::Duration::from_secs(seconds))
+}
+
 /// A whole number with a unit behind it, or without one.
 fn number(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());

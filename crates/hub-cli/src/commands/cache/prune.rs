@@ -1,7 +1,10 @@
 //! `hub cache prune`
 
+use std::time::Duration;
+
 use hub_cache::{DeletionPlan, PruneOptions};
 
+use super::list::{age, bytes};
 use super::{CacheDir, DryRun, joined, show};
 use crate::context::Context;
 use crate::output::{row, size};
@@ -13,13 +16,33 @@ pub(crate) struct Args {
     cache_dir: CacheDir,
     #[command(flatten)]
     dry_run: DryRun,
+    /// Delete revisions too that were not used for so long, such as 30d
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    older_than: Option<Duration>,
+    /// Keep the newest N revisions of each repository and delete all others, whether a branch or tag names them or not
+    #[arg(long, value_name = "N")]
+    keep_newest: Option<usize>,
+    /// Delete revisions, the one used longest ago first, until the cache has this size, such as 50GB
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    max_size: Option<u64>,
+    /// Leave partial and temporary files alone that were written to within this time [default: 1d]
+    #[arg(long, value_name = "AGE", value_parser = age)]
+    min_age: Option<Duration>,
 }
 
 impl Args {
     pub(crate) fn run(self, context: &Context) -> anyhow::Result<()> {
         let out = &context.out;
         let report = self.cache_dir.scan(context)?;
-        let plan = DeletionPlan::prune(&report, &PruneOptions::default());
+        let defaults = PruneOptions::default();
+        let by_choice = self.older_than.is_some() || self.keep_newest.is_some() || self.max_size.is_some();
+        let options = PruneOptions {
+            older_than: self.older_than,
+            keep_newest: self.keep_newest,
+            max_size: self.max_size,
+            min_age: self.min_age.unwrap_or(defaults.min_age),
+        };
+        let plan = DeletionPlan::prune(&report, &options);
         if plan.is_empty() {
             return out
                 .text("No unreferenced revisions, incomplete downloads or shared blobs found. Nothing to prune.");
@@ -27,7 +50,14 @@ impl Args {
         let incomplete = plan.partials.len() + plan.leftovers.len();
         let (revisions, shared) = (plan.revisions.len(), plan.shared.len());
         let parts: Vec<String> = [
-            (revisions, "unreferenced revision(s)"),
+            (
+                revisions,
+                if by_choice {
+                    "revision(s)"
+                } else {
+                    "unreferenced revision(s)"
+                },
+            ),
             (incomplete, "incomplete download(s)"),
             (shared, "unreferenced shared blob(s)"),
         ]
