@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use hub_cache::HubCache;
+use hub_cache::{Cache, HubCache};
 use hub_http::HfApi;
 use hub_tests::{ADA, Python, TestEnv};
 use hub_types::Sha256;
@@ -60,13 +60,35 @@ fn python_reads_our_cache(python: Python) {
 }
 
 #[test]
-fn python_2_4_reads_a_cache_that_ours_wrote() {
+fn c_092_python_2_4_reads_a_cache_that_ours_wrote() {
     python_reads_our_cache(Python::V2_4);
 }
 
 #[test]
 fn python_0_36_reads_a_cache_that_ours_wrote() {
     python_reads_our_cache(Python::V0_36);
+}
+
+/// Snapshots without links, as ours writes them where links are switched off: the official client counts and deletes.
+#[test]
+fn c_051_python_2_4_counts_and_deletes_copies() {
+    let mut env = TestEnv::new();
+    let hub = env.start_hub();
+    env.seed_model("ada/demo", &[]);
+    let cache = HubCache::with_cache(hub.api(ADA), Cache::new(env.cache()).with_links(false));
+    let snapshot = cache.snapshot_download("ada/demo").wait().unwrap();
+    let ours = hub_cache::scan(&env.cache()).unwrap();
+    assert_eq!((ours.warnings.len(), ours.repos.len()), (0, 1));
+    let size = ours.repos[0].size;
+    assert_eq!(ours.size, size);
+    assert!(!snapshot.join("config.json").is_symlink());
+    env.python(
+        Python::V2_4,
+        "python/cache_copies.py",
+        ["ada/demo".to_owned(), size.to_string()],
+    )
+    .success();
+    assert!(!snapshot.exists());
 }
 
 /// The official client's download into the cache, then ours without a Hub to ask.

@@ -28,7 +28,7 @@ async fn a_token_that_expires_midway_is_replaced() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_storage_that_fails_midway_leaves_the_rest_to_plain_http() {
+async fn c_047_a_storage_that_fails_midway_leaves_the_rest_to_plain_http() {
     let world = World::new().await;
     let bytes = random(40 * MIB, 2);
     world
