@@ -6,6 +6,8 @@
 
 #![cfg(unix)]
 
+mod deletions;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt;
 use std::panic::AssertUnwindSafe;
@@ -361,8 +363,8 @@ impl<'a> Worker<'a> {
             let status = self.run_and_kill(round.way, &root, kill);
             match (status.signal(), kill) {
                 (Some(9), _) => killed += 1,
-                // How far the run before had come, and so which steps are left, is up to the clock.
-                (None, Kill::Step(..)) if status.success() && round.kills.len() > 1 => {}
+                // How often a step is passed may be up to the clock: how far the run before had come, who was first.
+                (None, Kill::Step(_, nth)) if status.success() && (round.kills.len() > 1 || *nth > 1) => {}
                 (None, Kill::Bytes(..)) if status.success() => {}
                 _ => panic!("the process ended by itself: {status}"),
             }
@@ -462,18 +464,23 @@ impl<'a> Worker<'a> {
 
     /// The steps that a run passes, each with how often.
     fn steps(&self, way: Way, root: &Path) -> BTreeMap<String, u64> {
-        let trace = self.world.env.root().join("trace");
-        let _ = fs_err::remove_file(&trace);
         let command = self.world.command(way, root, &self.proxy);
-        let _ = command.env("HUB_FAULT_TRACE", &trace).success();
-        let text = fs_err::read_to_string(trace).expect("the hub binary was built with its fault hooks");
-        let mut steps = BTreeMap::new();
-        for line in text.lines() {
-            *steps.entry(line.to_owned()).or_default() += 1;
-        }
+        let steps = traced_steps(command, &self.world.env.root().join("trace"));
         fs_err::remove_dir_all(root).unwrap();
         steps
     }
+}
+
+/// The steps that a command passes, each with how often.
+fn traced_steps(command: Cmd, trace: &Path) -> BTreeMap<String, u64> {
+    let _ = fs_err::remove_file(trace);
+    let _ = command.env("HUB_FAULT_TRACE", trace).success();
+    let text = fs_err::read_to_string(trace).expect("the hub binary was built with its fault hooks");
+    let mut steps = BTreeMap::new();
+    for line in text.lines() {
+        *steps.entry(line.to_owned()).or_default() += 1;
+    }
+    steps
 }
 
 /// Rounds that kill at steps: at each one's first pass, or at every one; each step in the first way that has it.

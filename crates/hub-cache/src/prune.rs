@@ -14,6 +14,7 @@ use hub_types::RepoType;
 
 use crate::disk;
 use crate::error::Result;
+use crate::fault;
 use crate::layout::RepoLayout;
 use crate::lock::{self, Attempt};
 use crate::scan::{CacheReport, CachedRepo, CachedRevision, Leftover};
@@ -426,12 +427,14 @@ impl DeletionPlan {
             // Another process may have moved the ref to a newer commit meanwhile.
             if crate::cache::read_ref(&file).is_none_or(|commit| commit.as_str() == revision.commit) {
                 passed_over(disk::remove_if_there(&file))?;
+                fault::step("a ref is gone");
             }
         }
         let blobs = repo.blobs();
         fs::create_dir_all(&blobs)?;
         let aside = blobs.join(format!(".{}.gone", disk::hex8()));
         let removed = passed_over(remove_dir(&revision.path, &aside))?;
+        fault::step("a revision is gone");
         passed_over(disk::remove_if_there(
             &repo.trees().join(format!("{}.json", revision.commit)),
         ))?;
@@ -465,6 +468,7 @@ impl DeletionPlan {
                     done.kept += 1;
                 } else {
                     passed_over(disk::remove_if_there(blob))?;
+                    fault::step("a content is gone");
                 }
             }
         }
@@ -488,6 +492,7 @@ fn remove_dir(dir: &Path, aside: &Path) -> std::io::Result<bool> {
         Err(err) if err.kind() == std::io::ErrorKind::NotFound => return Ok(false),
         Err(err) => return Err(err),
     }
+    fault::step("a folder is out of sight");
     fs::remove_dir_all(aside)?;
     Ok(true)
 }
