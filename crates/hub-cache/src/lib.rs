@@ -55,6 +55,8 @@ mod verify;
 mod download;
 #[cfg(feature = "download")]
 mod hub;
+#[cfg(test)]
+mod numbers;
 #[cfg(feature = "download")]
 mod partial;
 #[cfg(feature = "download")]
