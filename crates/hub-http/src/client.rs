@@ -397,7 +397,7 @@ impl HfApiBuilder {
         self
     }
 
-    /// The most connections that one download uses. By default 8.
+    /// The most connections that one download uses, where more of them are faster. By default 16.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
@@ -508,7 +508,7 @@ impl HfApiBuilder {
             metadata_timeout: self.metadata_timeout.unwrap_or(DEFAULT_TIMEOUT),
             metadata_timeout_fixed: self.metadata_timeout_fixed,
             download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
-            max_connections: self.max_connections.unwrap_or(8),
+            max_connections: self.max_connections.unwrap_or(16),
             downward: Bandwidth::new(self.bandwidth_limit)?,
             upward: Bandwidth::new(self.bandwidth_limit)?,
             verify: self.verify,

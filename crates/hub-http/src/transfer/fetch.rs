@@ -1,5 +1,6 @@
 //! One download, from the first request to the checked file.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -42,7 +43,7 @@ const SYNCED_JOURNAL_BYTES: u64 = 64 << 20;
 /// What has been gathered for so long is written, be it less than a batch.
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// How often it is looked whether more connections would help.
-const TICK: Duration = Duration::from_millis(100);
+const TICK: Duration = Duration::from_millis(25);
 
 impl HfApi {
     /// Fetches a file's bytes into `partial`, checks them, and leaves the rest to the caller: giving the file its name.
@@ -87,6 +88,7 @@ impl HfApi {
             failures: 0,
             best: 0,
             resumed_from: 0,
+            latency: Duration::ZERO,
         };
         Box::pin(fetch.run(options.resume)).await
     }
@@ -110,6 +112,8 @@ struct Fetch {
     failures: u32,
     best: u64,
     resumed_from: u64,
+    /// From the last request to its reply.
+    latency: Duration,
 }
 
 impl Fetch {
@@ -269,6 +273,13 @@ impl Fetch {
         Err(err)
     }
 
+    async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
+        let asked = Instant::now();
+        let opened = self.origin.open(range).await;
+        self.latency = asked.elapsed();
+        opened
+    }
+
     /// From the next request to the end of the file, or to the next trouble.
     async fn round(&mut self) -> Result<Fetched, Trouble> {
         let restart = self.session.as_ref().is_some_and(|session| {
@@ -286,7 +297,7 @@ impl Fetch {
         let next = session.plan().take(piece(by_xet), true);
         if let Some(segment) = next {
             let range = segment.start()..segment.end();
-            let opened = match self.origin.open(Some(range)).await {
+            let opened = match self.open(Some(range)).await {
                 Ok(opened) => opened,
                 Err(trouble) => {
                     session.plan().leave(&segment);
@@ -313,7 +324,7 @@ impl Fetch {
         }
         let in_pieces = self.ranges && !self.origin.is_by_xet();
         let range = size.filter(|size| in_pieces && *size > WHOLE).map(|_| 0..FIRST_PIECE);
-        let opened = self.origin.open(range.clone()).await?;
+        let opened = self.open(range.clone()).await?;
         if opened.body.whole {
             if range.is_some() {
                 self.ranges = false;
@@ -475,7 +486,7 @@ impl Fetch {
     ) -> Result<(), Trouble> {
         let mut lanes = JoinSet::new();
         lanes.spawn(lane(session.clone(), Some((segment, body)), None));
-        let mut growth = Growth::new(if ranges { self.connections } else { 1 });
+        let mut growth = Growth::new(if ranges { self.connections } else { 1 }, self.latency);
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.reset();

@@ -2,13 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-/// The first look, and the time between the others.
-const FIRST_LOOK: Duration = Duration::from_millis(100);
-const LOOK: Duration = Duration::from_millis(300);
+/// How long a rate is measured.
+const WINDOW: Duration = Duration::from_millis(100);
 /// A single connection that gives this many bytes a second is left alone: it is limited by the machine.
 const FAST: f64 = 400e6;
+/// A server that takes this long to answer is far away, where one connection hardly ever fills the link.
+const FAR: Duration = Duration::from_millis(20);
+/// The longest time that new connections are given to bring something, before it is measured what they bring.
+const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// More connections were worth it if the rate grew by this factor.
 const GAIN: f64 = 1.1;
+/// Each was worth as much as those before it, if the rate grew by this part of their growth.
+const LINEAR: f64 = 0.6;
 /// How long it rests once more connections did not help, before one more is tried.
 const REST: Duration = Duration::from_secs(5);
 
@@ -16,20 +21,27 @@ const REST: Duration = Duration::from_secs(5);
 pub(super) struct Growth {
     cap: usize,
     target: usize,
-    /// The rate before the last growth; none before the first look.
-    before: Option<f64>,
+    /// From a request to the first byte of its reply.
+    latency: Duration,
+    /// The rate before the last growth, and by what it grew; none before the first look.
+    before: Option<(f64, usize)>,
     settled: bool,
+    /// When those that were added last should bring bytes.
+    begin: Option<Instant>,
     mark: Option<(Instant, u64)>,
     hold: Option<Instant>,
 }
 
 impl Growth {
-    pub(super) fn new(cap: usize) -> Self {
+    /// From one connection to at most `cap`; the first reply took `latency` to begin.
+    pub(super) fn new(cap: usize, latency: Duration) -> Self {
         Self {
             cap: cap.max(1),
-            target: 1,
+            target: if latency >= FAR { cap.clamp(1, 4) } else { 1 },
+            latency: latency.min(MOST_PATIENCE),
             before: None,
             settled: cap <= 1,
+            begin: None,
             mark: None,
             hold: None,
         }
@@ -41,20 +53,28 @@ impl Growth {
             self.mark = None;
             return self.target;
         }
-        let Some((since, before)) = self.mark else {
+        if self.begin.is_some_and(|begin| now < begin) {
+            return self.target;
+        }
+        let Some((since, earlier)) = self.mark else {
             self.mark = Some((now, received));
+            if self.before.is_none() && self.target > 1 {
+                // Until the others bring something, this is the rate of the first one.
+                self.begin = Some(now + self.latency);
+            }
             return self.target;
         };
         let elapsed = now.duration_since(since);
-        let wait = match (self.settled, self.before) {
-            (true, _) => REST,
-            (false, None) => FIRST_LOOK,
-            (false, Some(_)) => LOOK,
-        };
-        if elapsed < wait || self.target >= self.cap {
+        if self.before.is_none() && self.target > 1 {
+            let rate = (received - earlier) as f64 / elapsed.as_secs_f64();
+            self.before = Some((rate, self.target));
+            self.mark = Some((now, received));
             return self.target;
         }
-        let rate = (received - before) as f64 / elapsed.as_secs_f64();
+        if elapsed < if self.settled { REST } else { WINDOW } || self.target >= self.cap {
+            return self.target;
+        }
+        let rate = (received - earlier) as f64 / elapsed.as_secs_f64();
         self.mark = Some((now, received));
         if rate == 0.0 {
             // Still on its way; a connection that is dead has its own timeout.
@@ -64,18 +84,24 @@ impl Growth {
             (true, _) => self.target + 1,
             (false, None) if rate >= FAST => self.target,
             (false, None) => self.target * 4,
-            (false, Some(earlier)) if rate >= earlier * GAIN => self.target * 2,
+            (false, Some((before, by))) if rate >= before * by as f64 * LINEAR => self.target * 4,
+            (false, Some((before, _))) if rate >= before * GAIN => self.target * 2,
             (false, Some(_)) => self.target,
         };
         self.settled = grown == self.target;
+        if !self.settled {
+            self.mark = None;
+            self.begin = Some(now + self.latency);
+        }
+        self.before = Some((rate, grown / self.target));
         self.target = grown.min(self.cap);
-        self.before = Some(rate);
         self.target
     }
 
     /// A connection failed, `left` are still there: no more than these, and none more for a while.
     pub(super) fn retreat(&mut self, left: usize, wait: Duration, now: Instant) {
         self.target = left.clamp(1, self.cap);
+        self.before = self.before.or(Some((0.0, 1)));
         self.settled = true;
         self.hold = Some(now + wait);
         self.mark = None;
@@ -86,14 +112,30 @@ impl Growth {
 mod tests {
     use super::*;
 
-    /// Runs ten seconds of a link on which `rate` gives the bytes a second for a number of connections.
+    const NEAR: Duration = Duration::from_millis(1);
+
+    /// Runs four seconds of a link on which `rate` gives the bytes a second for a number of connections.
     fn run(cap: usize, rate: impl Fn(usize) -> f64) -> usize {
-        let (mut growth, start, mut received, mut target) = (Growth::new(cap), Instant::now(), 0.0, 1);
-        for step in 0..40 {
-            target = growth.tick(received as u64, start + Duration::from_millis(100) * step);
-            received += rate(target) / 10.0;
+        run_from(cap, NEAR, rate).0
+    }
+
+    /// The same for a server that is so far away; with the time after which there were most connections.
+    fn run_from(cap: usize, latency: Duration, rate: impl Fn(usize) -> f64) -> (usize, Duration) {
+        const STEP: Duration = Duration::from_millis(25);
+        let (mut growth, start, mut received) = (Growth::new(cap, latency), Instant::now(), 0.0);
+        // The numbers of connections, by when they begin to bring something.
+        let mut begun = vec![(Duration::ZERO, 1)];
+        for step in 0..160 {
+            let now = STEP * step;
+            let target = growth.tick(received as u64, start + now);
+            if begun.last().is_none_or(|(_, last)| *last != target) {
+                begun.push((now + latency, target));
+            }
+            let running = begun.iter().rev().find(|(since, _)| *since <= now);
+            received += rate(running.map_or(1, |(_, connections)| *connections)) * STEP.as_secs_f64();
         }
-        target
+        let (since, most) = begun.into_iter().max_by_key(|(_, connections)| *connections).unwrap();
+        (most, since)
     }
 
     #[test]
@@ -108,6 +150,21 @@ mod tests {
     }
 
     #[test]
+    fn all_connections_are_there_soon() {
+        let limited = |n: usize| n as f64 * 16e6;
+        let (most, since) = run_from(16, NEAR, limited);
+        assert!(most == 16 && since < Duration::from_millis(400), "{most} after {since:?}");
+        let (most, since) = run_from(16, Duration::from_millis(160), limited);
+        assert!(most == 16 && since < Duration::from_millis(500), "{most} after {since:?}");
+    }
+
+    #[test]
+    fn a_far_link_that_is_full_gets_few() {
+        assert_eq!(run_from(16, Duration::from_millis(160), |_| 100e6).0, 4);
+        assert_eq!(run_from(2, Duration::from_millis(160), |_| 100e6).0, 2);
+    }
+
+    #[test]
     fn a_link_that_is_full_gets_no_more() {
         assert_eq!(run(16, |_| 1e6), 4);
         assert_eq!(run(1, |n| n as f64), 1);
@@ -115,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_failure_stops_the_growth_for_as_long_as_asked() {
-        let mut growth = Growth::new(8);
+        let mut growth = Growth::new(8, NEAR);
         let start = Instant::now();
         growth.tick(0, start);
         assert_eq!(growth.tick(1000, start + Duration::from_secs(1)), 4);
