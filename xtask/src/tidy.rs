@@ -195,6 +195,7 @@ mod tests {
     fn manifests_take_what_the_workspace_says() {
         let good = "[dependencies]\nserde.workspace = true\n\n[lints]\nworkspace = true\n";
         assert!(check_manifest("a/Cargo.toml", good).is_empty());
+        assert!(check_manifest("a/Cargo.toml", "[dependencies]\nserde = \"1\"\n[workspace]\n").is_empty());
         assert_eq!(
             check_manifest("a/Cargo.toml", "[dev-dependencies]\nserde = \"1\"\n"),
             [
