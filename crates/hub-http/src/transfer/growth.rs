@@ -153,9 +153,15 @@ mod tests {
     fn all_connections_are_there_soon() {
         let limited = |n: usize| n as f64 * 16e6;
         let (most, since) = run_from(16, NEAR, limited);
-        assert!(most == 16 && since < Duration::from_millis(400), "{most} after {since:?}");
+        assert!(
+            most == 16 && since < Duration::from_millis(400),
+            "{most} after {since:?}"
+        );
         let (most, since) = run_from(16, Duration::from_millis(160), limited);
-        assert!(most == 16 && since < Duration::from_millis(500), "{most} after {since:?}");
+        assert!(
+            most == 16 && since < Duration::from_millis(500),
+            "{most} after {since:?}"
+        );
     }
 
     #[test]
