@@ -16,11 +16,7 @@ const MIB: usize = 1 << 20;
 async fn a_file_comes_by_xet_into_the_cache_and_to_a_path() {
     let world = World::new().await;
     let bytes = random(20 * MIB, 1);
-    world
-        .api()
-        .upload_file("ada/demo", bytes.clone(), "w.bin")
-        .await
-        .unwrap();
+    world.upload(bytes.clone(), "w.bin").await;
 
     let cache = HubCache::new(world.api(), world.env.cache());
     let path = cache.download_file("ada/demo", "w.bin").await.unwrap();
@@ -105,11 +101,7 @@ impl Progress for Count {
 async fn a_download_that_is_dropped_midway_is_gone_on_with() {
     let world = World::new().await;
     let bytes = random(24 * MIB, 3);
-    world
-        .api()
-        .upload_file("ada/demo", bytes.clone(), "w.bin")
-        .await
-        .unwrap();
+    world.upload(bytes.clone(), "w.bin").await;
     let api = world.builder().bandwidth_limit(12 * MIB as u64).build().unwrap();
     let metadata = api.get_hf_file_metadata("ada/demo", "w.bin").await.unwrap();
     let mut source = FileSource::new(

@@ -31,11 +31,7 @@ async fn a_token_that_expires_midway_is_replaced() {
 async fn c_047_a_storage_that_fails_midway_leaves_the_rest_to_plain_http() {
     let world = World::new().await;
     let bytes = random(40 * MIB, 2);
-    world
-        .api()
-        .upload_file("ada/demo", bytes.clone(), "w.bin")
-        .await
-        .unwrap();
+    world.upload(bytes.clone(), "w.bin").await;
     let target = world.env.root().join("w.bin");
     // Nothing of it, and some.
     for (n, let_out) in [0, 1000, 25 * MIB as i64].into_iter().enumerate() {
@@ -63,11 +59,7 @@ async fn c_047_a_storage_that_fails_midway_leaves_the_rest_to_plain_http() {
 async fn a_storage_that_falls_silent_is_left_after_a_while() {
     let world = World::new().await;
     let bytes = random(20 * MIB, 3);
-    world
-        .api()
-        .upload_file("ada/demo", bytes.clone(), "w.bin")
-        .await
-        .unwrap();
+    world.upload(bytes.clone(), "w.bin").await;
     world.gate.fall_silent();
     let api = world
         .builder()
@@ -103,11 +95,7 @@ async fn a_storage_that_takes_nothing_leaves_uploads_to_lfs() {
 
     // A later one goes to the storage again.
     world.gate.refuse_uploads(false);
-    world
-        .api()
-        .upload_file("ada/demo", random(MIB, 5), "x.bin")
-        .await
-        .unwrap();
+    world.upload(random(MIB, 5), "x.bin").await;
     assert_eq!(world.files_in_store(), 1);
 }
 

@@ -27,11 +27,7 @@ async fn the_official_client_and_ours_read_what_the_other_stored() {
     assert!(fs_err::read(folder.join("a.bin")).unwrap() == bytes);
 
     let ours = random(5 * MIB, 2);
-    world
-        .api()
-        .upload_file("ada/demo", ours.clone(), "b.bin")
-        .await
-        .unwrap();
+    world.upload(ours.clone(), "b.bin").await;
     world.gate.forget();
     let output = python("python/xet.py", &["ada/demo", "b.bin"]);
     assert_eq!(

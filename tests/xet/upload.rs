@@ -53,11 +53,7 @@ async fn a_large_file_is_stored_by_xet_and_committed() {
 async fn what_the_storage_has_is_not_sent_again() {
     let world = World::new().await;
     let mut bytes = random(12 * MIB, 2);
-    world
-        .api()
-        .upload_file("ada/demo", bytes.clone(), "a.bin")
-        .await
-        .unwrap();
+    world.upload(bytes.clone(), "a.bin").await;
     world.gate.forget();
 
     // A longer one that begins with it, by a client that knows nothing of the first: the storage tells.

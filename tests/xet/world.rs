@@ -49,6 +49,11 @@ impl World {
         self.builder().build().unwrap()
     }
 
+    /// Puts a file into the repository, by Xet.
+    pub(crate) async fn upload(&self, bytes: Vec<u8>, path: &str) {
+        self.api().upload_file("ada/demo", bytes, path).await.unwrap();
+    }
+
     /// A client that goes through plain HTTP and LFS alone.
     pub(crate) fn plain(&self) -> HfApi {
         self.builder().xet(false).build().unwrap()

@@ -240,7 +240,7 @@ impl Cache {
         // Written among the contents: a leftover below `refs` would count as a ref.
         self.create_blobs(&layout)?;
         disk::create_parents_below(layout.dir(), &format!("refs/{revision}"))?;
-        let temporary = layout.blobs().join(format!(".{}.ref", disk::hex8()));
+        let temporary = layout.blobs().join(disk::temporary_name("ref"));
         disk::write_atomically(&file, &temporary, commit.as_str().as_bytes())?;
         Ok(true)
     }
@@ -287,7 +287,7 @@ impl Cache {
     pub(crate) fn create_snapshot(&self, repo: &RepoLayout, commit: &CommitHash) -> Result<()> {
         if !repo.dir().exists() {
             // The one folder of the root that nobody scans.
-            let whole = self.layout.locks().join(format!(".{}.new", disk::hex8()));
+            let whole = self.layout.locks().join(disk::temporary_name("new"));
             let made = fs::create_dir_all(whole.join("snapshots").join(commit.as_str())).and_then(|()| {
                 fault::step("a repository's folder is made");
                 fs::rename(&whole, repo.dir())
@@ -328,7 +328,7 @@ impl Cache {
             tracing::debug!(%err, "cannot make the folder of the locks");
             return;
         }
-        let temporary = locks.join(format!(".{}.new", disk::hex8()));
+        let temporary = locks.join(disk::temporary_name("new"));
         write_tag(&tag, &temporary);
     }
 }

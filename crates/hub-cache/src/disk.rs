@@ -167,6 +167,11 @@ pub(crate) fn beside(path: &Path, kind: &str) -> PathBuf {
     path.with_file_name(format!(".{short}.{}.{kind}", hex8()))
 }
 
+/// `.{hex8}.{kind}`: a file name that nobody has and that nothing scans.
+pub(crate) fn temporary_name(kind: &str) -> String {
+    format!(".{}.{kind}", hex8())
+}
+
 /// Removes a file or link; that it is not there is fine.
 pub(crate) fn remove_if_there(path: &Path) -> std::io::Result<bool> {
     match fs::remove_file(path) {

@@ -563,7 +563,7 @@ impl FileJob {
             return Ok(false);
         };
         if !links {
-            let temporary = self.layout().blobs().join(format!(".{}.new", disk::hex8()));
+            let temporary = self.layout().blobs().join(disk::temporary_name("new"));
             disk::copy_atomically(donor, &temporary, &pointer)?;
             return Ok(true);
         }

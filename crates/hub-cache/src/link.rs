@@ -48,12 +48,12 @@ pub(crate) fn works_in(dir: &Path) -> bool {
 
 /// Makes a file and a link to it, under names of temporary files, and reads through the link.
 fn probe(dir: &Path) -> bool {
-    let name = disk::hex8();
-    let (file, link) = (dir.join(format!(".{name}.new")), dir.join(format!(".{name}.link")));
+    let name = disk::temporary_name("new");
+    let (file, link) = (dir.join(&name), dir.join(disk::temporary_name("link")));
     let works = || -> std::io::Result<bool> {
         fs::write(&file, b"x")?;
         fault::step("links are tried");
-        symlink(Path::new(&format!(".{name}.new")), &link)?;
+        symlink(Path::new(&name), &link)?;
         Ok(fs::read(&link)? == b"x")
     };
     let works = works().unwrap_or(false);
@@ -83,7 +83,7 @@ pub(crate) fn place(
             return Ok(Placed::Kept);
         }
         // Made among the contents, under a name that nothing scans, and put in its place by rename.
-        let temporary = blob.with_file_name(format!(".{}.link", disk::hex8()));
+        let temporary = blob.with_file_name(disk::temporary_name("link"));
         match symlink(&text, &temporary) {
             Ok(()) => {
                 fault::step("a link is made");
@@ -109,7 +109,7 @@ pub(crate) fn place(
         return Ok(Placed::Moved);
     }
     // Written among the contents: half a copy in a snapshot would be a file of it.
-    let temporary = blob.with_file_name(format!(".{}.new", disk::hex8()));
+    let temporary = blob.with_file_name(disk::temporary_name("new"));
     disk::copy_atomically(blob, &temporary, pointer)?;
     Ok(Placed::Copied)
 }

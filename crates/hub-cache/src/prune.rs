@@ -242,15 +242,15 @@ impl DeletionPlan {
             };
             // The more go, the more is freed: the fewest that do are looked for by halves.
             let (mut too_few, mut enough) = (0, staying.len());
-            while !fits(&plan) && too_few < enough {
-                let middle = (too_few + enough) / 2;
-                match fits(&with(middle)) {
-                    true => enough = middle,
-                    false => too_few = middle + 1,
+            if !fits(&plan) {
+                while too_few < enough {
+                    let middle = (too_few + enough) / 2;
+                    match fits(&with(middle)) {
+                        true => enough = middle,
+                        false => too_few = middle + 1,
+                    }
                 }
-                if too_few == enough {
-                    plan = with(enough);
-                }
+                plan = with(enough);
             }
         }
         let whole: HashSet<&Path> = plan.repos.iter().map(|repo| repo.path.as_path()).collect();
@@ -374,7 +374,7 @@ impl DeletionPlan {
         let whole: HashSet<&Path> = self.repos.iter().map(|repo| repo.path.as_path()).collect();
         for repo in &self.repos {
             // Below `.locks` no scan looks; the rename makes all of it vanish at once.
-            let aside = self.root.join(".locks").join(format!(".{}.gone", disk::hex8()));
+            let aside = self.root.join(".locks").join(disk::temporary_name("gone"));
             if passed_over(remove_dir(&repo.path, &aside))? {
                 done.repos += 1;
                 done.revisions += repo.revisions;
@@ -432,7 +432,7 @@ impl DeletionPlan {
         }
         let blobs = repo.blobs();
         fs::create_dir_all(&blobs)?;
-        let aside = blobs.join(format!(".{}.gone", disk::hex8()));
+        let aside = blobs.join(disk::temporary_name("gone"));
         let removed = passed_over(remove_dir(&revision.path, &aside))?;
         fault::step("a revision is gone");
         passed_over(disk::remove_if_there(

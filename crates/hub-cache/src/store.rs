@@ -278,7 +278,7 @@ pub fn unshare(root: &Path) -> Result<Unshared> {
             done.kept += 1;
             continue;
         }
-        let temporary = blob.with_file_name(format!(".{}.new", disk::hex8()));
+        let temporary = blob.with_file_name(disk::temporary_name("new"));
         disk::copy_atomically(payload, &temporary, blob)?;
         drop(lock);
         done.contents += 1;

@@ -267,26 +267,12 @@ impl<'a> Bench<'a> {
         })
     }
 
-    /// A tool that knows no Hub, on the file's address.
-    fn plain(&self, program: &Path, args: &[&str], endpoint: &str, repo: &str) -> Result<Measured> {
+    /// A tool that knows no Hub, on the file's address; `into` is its option for the folder.
+    fn plain(&self, program: &Path, args: &[&str], into: &str, endpoint: &str, repo: &str) -> Result<Measured> {
         let home = self.home()?;
         let url = format!("{endpoint}/bench/{repo}/resolve/{COMMIT}/{FILE}");
-        let mut run = Run::new(program, args);
-        run.args.push(url);
-        let directory = format!(
-            "--{}={}",
-            if program == self.peers.curl {
-                "output-dir"
-            } else {
-                "dir"
-            },
-            text(&home)?
-        );
-        match program == self.peers.curl {
-            true => run.args.extend(["--output-dir".to_owned(), text(&home)?.to_owned()]),
-            false => run.args.push(directory),
-        }
-        let measured = self.watch.run(&run)?;
+        let args = [args, &[into, text(&home)?, &url]].concat();
+        let measured = self.watch.run(&Run::new(program, &args))?;
         ensure!(
             fs::metadata(home.join(FILE))?.len() == self.repo(repo).size,
             "a file is not whole"
@@ -297,12 +283,8 @@ impl<'a> Bench<'a> {
 
     fn curl(&'a self, endpoint: &'a str, repo: &'static str, most_runs: usize) -> Tool<'a> {
         self.tool("curl -o", self.repo(repo).size, most_runs, move |_| {
-            self.plain(
-                &self.peers.curl,
-                &["--silent", "--show-error", "--fail", "-o", FILE],
-                endpoint,
-                repo,
-            )
+            let args = ["--silent", "--show-error", "--fail", "-o", FILE];
+            self.plain(&self.peers.curl, &args, "--output-dir", endpoint, repo)
         })
     }
 
@@ -319,7 +301,7 @@ impl<'a> Bench<'a> {
                 "--out",
                 FILE,
             ];
-            self.plain(&self.peers.aria2c, &args, endpoint, repo)
+            self.plain(&self.peers.aria2c, &args, "--dir", endpoint, repo)
         })
     }
 
