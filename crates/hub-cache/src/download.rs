@@ -5,35 +5,27 @@
 //! content is fetched under its lock into a file of this process's own, compared with its hash, flushed, renamed, linked,
 //! and only then does the ref move.
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use fs_err as fs;
-use hub_http::transfer::{FetchOptions, FileSource};
 use hub_http::{Error as HttpError, ProgressHandle, operation};
 use hub_types::resolve::XetFileData;
 use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError, XetHash};
 
 use crate::cache::read_ref;
-use crate::disk;
 use crate::error::{Error, NotFetched, Result};
-use crate::fault;
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
-use crate::link;
-use crate::local_dir::LocalDir;
-use crate::lock;
-use crate::partial::Partial;
 use crate::store::Entry;
 use crate::tree::Tree;
 use crate::verify;
 
+mod bring;
+mod local;
+
 /// How long the second question may take, when the first had no answer and nothing is cached.
 const LAST_CHANCE: Duration = Duration::from_secs(60);
-/// An address of bytes that is older than this when they are asked for may have expired.
-const LOCATION_LASTS: Duration = Duration::from_secs(60);
-
 operation! {
     impl HubCache, Error;
 
@@ -213,12 +205,6 @@ enum Found {
     Here(PathBuf),
     /// Bring this content, if it is not here.
     On(Known),
-}
-
-/// The name of the content that a file of a snapshot is a link to.
-fn linked_to(pointer: &Path) -> Option<Etag> {
-    let target = fs::read_link(pointer).ok()?;
-    target.file_name()?.to_str()?.parse().ok()
 }
 
 impl FileJob {
@@ -468,280 +454,9 @@ impl FileJob {
         }
     }
 
-    /// Brings a content into the cache, if it is not there, and links the file to it.
-    async fn bring(self, known: Known) -> Result<PathBuf> {
-        let pointer = self.pointer(&known.commit);
-        if !self.force && fits(&pointer, known.size) {
-            // Nothing else is written, so that a read-only cache serves too.
-            self.note_ref(&known.commit).await;
-            return Ok(pointer);
-        }
-        let repo = self.layout();
-        let prepare = self.clone();
-        let commit = known.commit.clone();
-        let links = blocking(move || {
-            let (repo, cache) = (prepare.layout(), prepare.hub.cache());
-            cache.prepare(&repo, &commit)?;
-            disk::create_parents_below(&repo.snapshot(&commit), prepare.path.as_str())?;
-            Ok(cache.links_in(&repo))
-        })
-        .await?;
-        let lock = lock::lock_async(&repo.lock_file(&known.etag), self.hub.cache().lock_limit()).await?;
-
-        // Another process may have brought it while this one waited.
-        let again = self.clone();
-        let seen = known.clone();
-        if !self.force && blocking(move || again.use_what_is_here(&seen, links)).await? {
-            drop(lock);
-            self.note_ref(&known.commit).await;
-            return Ok(pointer);
-        }
-
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let (partial, etag, by_xet) = self
-                .fetch(&known, repo.blobs(), known.etag.to_string(), |tag| {
-                    repo.partial(&known.etag, tag)
-                })
-                .await?;
-            let finish = self.clone();
-            let target = repo.blob(&etag);
-            let seen = Known { etag, ..known.clone() };
-            let finished = blocking(move || {
-                if finish.hub.cache().is_durable() {
-                    disk::sync(partial.path())?;
-                }
-                fault::step("a content is on the disk");
-                disk::rename_over(partial.path(), &target)?;
-                fault::step("a content has its name");
-                partial.done();
-                // Only what came by Xet and was compared with its hash is for all.
-                if by_xet
-                    && links
-                    && let (Some(entry), Some(size)) = (finish.shared(&seen), seen.size)
-                {
-                    entry.publish(&target, size, finish.force)?;
-                }
-                finish.place(&seen, links, true)
-            });
-            match finished.await {
-                Ok(()) => break,
-                // Somebody has pruned the partial file from under this process.
-                Err(Error::Io(err)) if err.kind() == ErrorKind::NotFound && attempts < 3 => {
-                    tracing::warn!(%err, "a file vanished while it was downloaded; once more");
-                    self.hub.cache().create_blobs(&repo)?;
-                    disk::create_parents_below(&repo.snapshot(&known.commit), self.path.as_str())?;
-                }
-                Err(err) => return Err(err),
-            }
-        }
-        drop(lock);
-        self.note_ref(&known.commit).await;
-        Ok(pointer)
-    }
-
-    /// Uses the content if it is here already: in the snapshot, among the contents, or as another file's copy.
-    fn use_what_is_here(&self, known: &Known, links: bool) -> Result<bool> {
-        let pointer = self.pointer(&known.commit);
-        if fits(&pointer, known.size) {
-            return Ok(true);
-        }
-        if fits(&self.layout().blob(&known.etag), known.size) {
-            self.place(known, links, false)?;
-            return Ok(true);
-        }
-        // Another repository may have the content in the store that all share.
-        if links
-            && let (Some(entry), Some(size)) = (self.shared(known), known.size)
-            && entry.link(&self.layout().blob(&known.etag), size)
-        {
-            self.place(known, links, false)?;
-            return Ok(true);
-        }
-        let Some(donor) = self.donor.as_deref().filter(|donor| fits(donor, known.size)) else {
-            return Ok(false);
-        };
-        if !links {
-            let temporary = self.layout().blobs().join(disk::temporary_name("new"));
-            disk::copy_atomically(donor, &temporary, &pointer)?;
-            return Ok(true);
-        }
-        // Where the file's own etag was another than the listing's, its content is here under that one.
-        match linked_to(donor) {
-            Some(etag) if fits(&self.layout().blob(&etag), known.size) => {
-                let known = Known { etag, ..known.clone() };
-                self.place(&known, links, false)?;
-                Ok(true)
-            }
-            _ => Ok(false),
-        }
-    }
-
     /// The content's place in the store that repositories share, where that may be used.
     fn shared(&self, known: &Known) -> Option<Entry> {
         self.hub.cache().shared(known.xet.as_ref()?.hash())
-    }
-
-    fn place(&self, known: &Known, links: bool, fresh: bool) -> Result<()> {
-        let repo = self.layout();
-        let pointer = repo.pointer(&known.commit, &self.path);
-        link::place(&repo.blob(&known.etag), &pointer, &self.path, &known.etag, links, fresh).map(drop)
-    }
-
-    /// Notes what the revision resolved to. Best effort: only later calls without the Hub gain from it.
-    async fn note_ref(&self, commit: &CommitHash) {
-        if self.revision.as_str() == commit.as_str() {
-            return;
-        }
-        let (job, commit) = (self.clone(), commit.clone());
-        let noted = blocking(move || job.hub.cache().write_ref(&job.repo, &job.revision, &commit));
-        if let Err(err) = noted.await {
-            tracing::debug!(error = %err, revision = %self.revision, "cannot note what a revision resolved to");
-        }
-    }
-
-    /// Fetches a content into a partial file of this process's own, going on with one whose process has died. Gives it
-    /// with the etag that the file turned out to have.
-    async fn fetch(
-        &self,
-        known: &Known,
-        dir: PathBuf,
-        prefix: String,
-        name: impl Fn(&str) -> PathBuf,
-    ) -> Result<(Partial, Etag, bool)> {
-        let anew = self.force;
-        let needed = known.size;
-        let fresh = name(&disk::hex8());
-        let partial = blocking(move || {
-            let partial = Partial::claim(&dir, &prefix, fresh, needed, anew)?;
-            if let Some(size) = needed {
-                disk::check_space(&dir, size.saturating_sub(partial.taken()))?;
-            }
-            Ok(partial)
-        })
-        .await?;
-        let mut source = FileSource::new(self.repo.clone(), Revision::from(&known.commit), self.path.clone());
-        source.location = known
-            .location
-            .as_ref()
-            .filter(|(_, since)| since.elapsed() < LOCATION_LASTS)
-            .map(|(location, _)| location.clone());
-        source.xet = known.xet.clone().map(|xet| match xet {
-            Xet::File(data) => data,
-            Xet::Hash(hash) => self.hub.api().xet_file(&source.place, hash),
-        });
-        source.etag = Some(known.etag.clone());
-        source.size = known.size;
-        source.commit_hash = Some(known.commit.clone());
-        let options = FetchOptions {
-            resume: !anew,
-            keep_journal: true,
-            // A listing gives no address; the file's own headers, which are what the official client goes by, do.
-            listed: known.location.is_none(),
-            progress: self.progress.clone(),
-            ..FetchOptions::default()
-        };
-        // Bytes of another hash are asked for once more by the engine; what is wrong then is not kept.
-        match self.hub.api().fetch_to_file(&source, partial.path(), &options).await {
-            Ok(fetched) => {
-                let etag = fetched.etag.unwrap_or_else(|| known.etag.clone());
-                let is_right = fetched.sha256.is_some() && fetched.sha256 == etag.as_sha256();
-                Ok((partial, etag, fetched.by_xet && is_right))
-            }
-            Err(err) => {
-                let wrong = matches!(err, HttpError::Integrity { .. });
-                blocking(move || {
-                    match wrong {
-                        true => partial.discard(),
-                        false => drop(partial),
-                    }
-                    Ok(())
-                })
-                .await?;
-                Err(err.into())
-            }
-        }
-    }
-
-    /// Brings a content into a plain folder, if it is not there.
-    async fn bring_into(self, dir: LocalDir, known: Known) -> Result<PathBuf> {
-        let target = dir.file(&self.path);
-        let (job, folder, seen) = (self.clone(), dir.clone(), known.clone());
-        let here = blocking(move || {
-            folder.prepare(&job.path)?;
-            Ok(!job.force && job.is_in(&folder, &seen)?)
-        });
-        if here.await? {
-            return Ok(target);
-        }
-        let lock = lock::lock_async(&dir.lock_file(&self.path), self.hub.cache().lock_limit()).await?;
-        let (job, folder, seen) = (self.clone(), dir.clone(), known.clone());
-        let here = blocking(move || {
-            if job.force {
-                return Ok(false);
-            }
-            if job.is_in(&folder, &seen)? {
-                return Ok(true);
-            }
-            let Some(source) = job.in_cache(&seen) else {
-                return Ok(false);
-            };
-            // Half a copy lies among the notes, never in the caller's folder.
-            let temporary = folder.partial(&job.path, &seen.etag, &disk::hex8());
-            disk::copy_to_new(&source, &temporary)?;
-            disk::move_atomically(&temporary, &folder.file(&job.path))?;
-            folder.write_metadata(&job.path, &seen.commit, &seen.etag)?;
-            Ok(true)
-        });
-        if here.await? {
-            return Ok(target);
-        }
-        let (folder, prefix) = dir.partial_prefix(&self.path, &known.etag);
-        let (partial, etag, _) = self
-            .fetch(&known, folder, prefix, |tag| dir.partial(&self.path, &known.etag, tag))
-            .await?;
-        let path = self.path.clone();
-        let durable = self.hub.cache().is_durable();
-        let finished = blocking(move || {
-            if durable {
-                disk::sync(partial.path())?;
-            }
-            fault::step("a content is on the disk");
-            disk::move_atomically(partial.path(), &dir.file(&path))?;
-            fault::step("a content has its name");
-            partial.done();
-            dir.write_metadata(&path, &known.commit, &etag)
-        })
-        .await;
-        drop(lock);
-        finished?;
-        Ok(target)
-    }
-
-    /// Whether the folder has this content: its note says so, or, where no note holds, the file's own hash does. The
-    /// note is then brought up to date.
-    fn is_in(&self, dir: &LocalDir, known: &Known) -> Result<bool> {
-        let target = dir.file(&self.path);
-        if !fits(&target, known.size) {
-            return Ok(false);
-        }
-        let same = match dir.read_metadata(&self.path) {
-            Some(noted) => noted.etag == known.etag.as_str(),
-            None => is_content(&target, &known.etag)?,
-        };
-        if same {
-            dir.write_metadata(&self.path, &known.commit, &known.etag)?;
-        }
-        Ok(same)
-    }
-
-    /// The content in the cache, if it is there: at this commit or at another.
-    fn in_cache(&self, known: &Known) -> Option<PathBuf> {
-        let repo = self.layout();
-        [repo.blob(&known.etag), repo.pointer(&known.commit, &self.path)]
-            .into_iter()
-            .find(|path| fits(path, known.size))
     }
 }
 

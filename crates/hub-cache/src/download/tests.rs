@@ -3,6 +3,7 @@ use std::os::unix::fs::MetadataExt;
 use hub_types::GitOid;
 
 use super::*;
+use crate::lock;
 use crate::scan::scan;
 use crate::testing::{COMMIT, FakeHub, NEXT, etag_of};
 use crate::{Cache, Lookup};

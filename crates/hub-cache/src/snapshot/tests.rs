@@ -1,4 +1,7 @@
+use std::path::Path;
+
 use fs_err as fs;
+use hub_http::Error as HttpError;
 
 use super::*;
 use crate::scan::scan;

@@ -1,0 +1,95 @@
+//! What any client leaves behind when it dies, told by its name.
+
+use std::path::Path;
+use std::time::SystemTime;
+
+use fs_err as fs;
+
+use super::{Found, Leftover};
+
+/// `main.0123abcd.tmp`
+pub(super) fn is_leftover_ref(name: &str) -> bool {
+    name.strip_suffix(".tmp")
+        .and_then(|stem| stem.rsplit_once('.'))
+        .is_some_and(|(_, hex)| is_hex8(hex))
+}
+
+pub(super) fn is_hex8(text: &str) -> bool {
+    text.len() == 8 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// A folder that tried whether links work: `tmp` and eight letters, with the probe's files and nothing else.
+pub(super) fn is_probe(dir: &Path) -> bool {
+    let name = dir.file_name().unwrap_or_default().to_string_lossy();
+    name.len() == 11
+        && name.starts_with("tmp")
+        && fs::read_dir(dir).is_ok_and(|entries| {
+            entries.flatten().all(|entry| {
+                ["dummy_file_src", "dummy_file_dst"]
+                    .iter()
+                    .any(|name| entry.file_name() == *name)
+            })
+        })
+}
+
+/// Partial and temporary files among the contents.
+pub(super) fn list_leftovers(blobs: &Path, found: &mut Found) {
+    let Ok(entries) = fs::read_dir(blobs) else { return };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.to_string_lossy();
+        if name.ends_with(".incomplete") {
+            found.partials.extend(leftover(&entry.path()));
+        } else if is_temporary(&name) && !has_partial(&entry.path()) {
+            found.leftovers.extend(leftover(&entry.path()));
+        }
+    }
+    found.partials.sort_by(|a, b| a.path.cmp(&b.path));
+}
+
+/// The entries of a folder that have such a name.
+pub(super) fn list_matching(dir: &Path, is_one: fn(&str) -> bool, leftovers: &mut Vec<Leftover>) {
+    let Ok(entries) = fs::read_dir(dir) else { return };
+    let matching = entries
+        .flatten()
+        .filter(|entry| is_one(&entry.file_name().to_string_lossy()));
+    leftovers.extend(matching.filter_map(|entry| leftover(&entry.path())));
+}
+
+/// A listing that was being written, by the Python client or by us: `tmp` and eight letters or digits, `.tmp`.
+pub(super) fn is_temporary_tree(name: &str) -> bool {
+    let random = name.strip_prefix("tmp").and_then(|rest| rest.strip_suffix(".tmp"));
+    random.is_some_and(|random| {
+        let is_random = |b| matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'_');
+        random.len() == 8 && random.bytes().all(is_random)
+    })
+}
+
+/// The temporary names of any version of the Python client, and ours.
+pub(super) fn is_temporary(name: &str) -> bool {
+    let ours = name
+        .strip_prefix('.')
+        .and_then(|rest| rest.rsplit_once('.'))
+        .is_some_and(|(stem, kind)| {
+            matches!(kind, "link" | "ref" | "new" | "old" | "gone" | "shared")
+                && is_hex8(stem.rsplit('.').next().unwrap_or(stem))
+        });
+    let probe = name
+        .strip_prefix("tmp_")
+        .is_some_and(|uuid| uuid.len() == 36 && uuid.matches('-').count() == 4);
+    ours || probe || name.ends_with(".incomplete.journal") || name.ends_with(".incomplete.journal.new")
+}
+
+/// Whether this is the journal of a partial file that is there: it goes with that.
+pub(super) fn has_partial(journal: &Path) -> bool {
+    journal.extension().is_some_and(|extension| extension == "journal") && journal.with_extension("").exists()
+}
+
+pub(super) fn leftover(path: &Path) -> Option<Leftover> {
+    let meta = fs::symlink_metadata(path).ok()?;
+    Some(Leftover {
+        path: path.to_owned(),
+        size: if meta.is_file() { meta.len() } else { 0 },
+        modified: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+    })
+}
