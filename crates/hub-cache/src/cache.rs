@@ -30,6 +30,8 @@ use crate::tree::Tree;
 #[derive(Debug, Clone)]
 pub struct Cache {
     layout: Layout,
+    /// System-wide caches, which are only read.
+    pub(crate) system: Vec<Layout>,
     links: bool,
     shared_blobs: bool,
     lock_limit: Option<Duration>,
@@ -74,6 +76,7 @@ impl Cache {
     pub fn new(root: impl Into<PathBuf>) -> Self {
         Self {
             layout: Layout::new(root),
+            system: Vec::new(),
             links: true,
             shared_blobs: true,
             lock_limit: None,
@@ -83,11 +86,12 @@ impl Cache {
 
     /// The cache that the environment names.
     ///
-    /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME`, `HF_HUB_DISABLE_SYMLINKS`,
-    /// `HF_HUB_DISABLE_SHARED_BLOBS` and `HF_HUB_DISABLE_XET`.
+    /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME`, `HUB_SYSTEM_CACHE`,
+    /// `HF_HUB_DISABLE_SYMLINKS`, `HF_HUB_DISABLE_SHARED_BLOBS` and `HF_HUB_DISABLE_XET`.
     pub fn from_env(env: &Env) -> Self {
         let shared_blobs = !env.flag(env::HF_HUB_DISABLE_SHARED_BLOBS) && !env.flag(env::HF_HUB_DISABLE_XET);
         Self::new(env.hub_cache())
+            .with_system_caches(env.system_caches())
             .with_links(!env.flag(env::HF_HUB_DISABLE_SYMLINKS))
             .with_shared_blobs(shared_blobs)
     }
@@ -144,10 +148,12 @@ impl Cache {
 
     /// The same settings for the cache at another place.
     pub(crate) fn at(&self, root: PathBuf) -> Self {
-        Self {
-            layout: Layout::new(root),
-            ..self.clone()
-        }
+        let mut other = self.clone();
+        // Whoever looks after the system-wide cache has it for a private one.
+        let same = |system: &Layout| system.root() == root || link::same_file(system.root(), &root);
+        other.system.retain(|system| !same(system));
+        other.layout = Layout::new(root);
+        other
     }
 
     /// Whether links are made in this repository's folder, which has one for contents already.
@@ -157,57 +163,77 @@ impl Cache {
 
     /// Looks a file up without asking anybody (`try_to_load_from_cache`).
     ///
-    /// What is known to be missing wins over a file that is there, as in the Python client.
+    /// What is known to be missing wins over a file that is there, as in the Python client. System-wide caches are looked
+    /// into last.
     pub fn lookup(&self, repo: &RepoId, path: &RepoPath, revision: &Revision) -> Lookup {
-        let repo = self.layout.repo(repo);
-        let Some(commit) = read_ref(&repo.ref_file(revision)).or_else(|| revision.as_commit_hash()) else {
+        let Some(commit) = self.read_ref(repo, revision).or_else(|| revision.as_commit_hash()) else {
             return Lookup::Miss;
         };
-        if repo.no_exist(&commit, path).is_file() {
-            return Lookup::KnownMissing;
+        for repo in self.repos(repo) {
+            if repo.no_exist(&commit, path).is_file() {
+                return Lookup::KnownMissing;
+            }
+            let pointer = repo.pointer(&commit, path);
+            if pointer.is_file() {
+                return Lookup::Hit(pointer);
+            }
         }
-        let pointer = repo.pointer(&commit, path);
-        if pointer.is_file() {
-            Lookup::Hit(pointer)
-        } else {
-            Lookup::Miss
-        }
+        Lookup::Miss
     }
 
     /// The commit that a revision stood for when it was last asked for: itself if it is one, else what its ref holds.
     pub fn commit_of(&self, repo: &RepoId, revision: &Revision) -> Option<CommitHash> {
-        revision
-            .as_commit_hash()
-            .or_else(|| read_ref(&self.layout.repo(repo).ref_file(revision)))
+        revision.as_commit_hash().or_else(|| self.read_ref(repo, revision))
     }
 
-    /// A snapshot without asking anybody: what is here of the files that `wanted` selects.
+    /// What the revision's ref holds, in this cache or else in a system-wide one.
+    fn read_ref(&self, repo: &RepoId, revision: &Revision) -> Option<CommitHash> {
+        self.repos(repo).find_map(|repo| read_ref(&repo.ref_file(revision)))
+    }
+
+    /// A snapshot without asking anybody: what is here of the files that `wanted` selects, in this cache or, where that
+    /// has less of them, in a system-wide one.
     ///
     /// None when no commit is known for the revision or nothing of it is here.
     pub fn snapshot(&self, repo: &RepoId, revision: &Revision, wanted: &PatternFilter) -> Option<Snapshot> {
         let commit = self.commit_of(repo, revision)?;
-        let layout = self.layout.repo(repo);
-        let path = layout.snapshot(&commit);
-        if !path.is_dir() {
-            return None;
-        }
-        let state = match self.tree(repo, &commit) {
-            Some(tree) => {
-                let missing = missing_files(&tree, &path, wanted);
-                if missing.is_empty() {
-                    SnapshotState::Complete
-                } else {
-                    SnapshotState::Partial(missing)
-                }
+        let tree = self.tree(repo, &commit);
+        let mut best: Option<Snapshot> = None;
+        for path in self.repos(repo).map(|repo| repo.snapshot(&commit)) {
+            if !path.is_dir() {
+                continue;
             }
-            None => SnapshotState::Unknown,
-        };
-        Some(Snapshot { path, commit, state })
+            let state = match &tree {
+                Some(tree) => match missing_files(tree, &path, wanted) {
+                    missing if missing.is_empty() => SnapshotState::Complete,
+                    missing => SnapshotState::Partial(missing),
+                },
+                None => SnapshotState::Unknown,
+            };
+            let better = best.as_ref().is_none_or(|best| match (&best.state, &state) {
+                (SnapshotState::Partial(_), SnapshotState::Complete) => true,
+                (SnapshotState::Partial(known), SnapshotState::Partial(missing)) => missing.len() < known.len(),
+                // A folder that was made for a ref alone has nothing.
+                (SnapshotState::Unknown, _) => !has_entries(&best.path),
+                _ => false,
+            });
+            if better {
+                let commit = commit.clone();
+                best = Some(Snapshot { path, commit, state });
+            }
+        }
+        best
     }
 
-    /// The listing of a commit, if it is cached.
+    /// The folder of a commit's files, in this cache or else in a system-wide one.
+    pub(crate) fn snapshot_folder(&self, repo: &RepoId, commit: &CommitHash) -> Option<PathBuf> {
+        let mut folders = self.repos(repo).map(|repo| repo.snapshot(commit));
+        folders.find(|folder| folder.is_dir())
+    }
+
+    /// The listing of a commit, if it is cached here or in a system-wide cache.
     pub fn tree(&self, repo: &RepoId, commit: &CommitHash) -> Option<Tree> {
-        Tree::read(&self.tree_file(repo, commit))
+        Tree::read(&self.tree_file(repo, commit)).or_else(|| self.system_tree(repo, commit))
     }
 
     /// Where the listing of a commit is cached.
@@ -344,6 +370,10 @@ pub(crate) fn write_tag(path: &Path, temporary: &Path) {
 pub(crate) fn read_ref(file: &Path) -> Option<CommitHash> {
     let text = fs::read_to_string(file).ok()?;
     text.trim().parse().ok()
+}
+
+fn has_entries(dir: &Path) -> bool {
+    fs::read_dir(dir).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 /// The wanted files of a listing that are no files below `dir`.

@@ -13,12 +13,13 @@ use hub_http::{Error as HttpError, ProgressHandle, operation};
 use hub_types::resolve::XetFileData;
 use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError, XetHash};
 
-use crate::cache::read_ref;
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
+use crate::link;
 use crate::store::Entry;
-use crate::tree::Tree;
+use crate::system::Asked;
+use crate::tree::{Tree, TreeFile};
 use crate::verify;
 
 mod bring;
@@ -205,31 +206,41 @@ enum Found {
     Here(PathBuf),
     /// Bring this content, if it is not here.
     On(Known),
+    /// Link this content; it is that file of a system-wide cache.
+    InSystem(Known, PathBuf),
 }
 
 impl FileJob {
     pub(crate) async fn run(self) -> Result<PathBuf> {
         match self.find().await? {
             Found::Here(path) => Ok(path),
+            Found::InSystem(known, path) => self.bring(known, Some(path)).await,
             Found::On(known) => match self.place.clone() {
-                Place::Cache => self.bring(known).await,
+                Place::Cache => self.bring(known, None).await,
                 Place::Local(dir) => self.bring_into(dir, known).await,
             },
         }
     }
 
     pub(crate) async fn plan(self) -> Result<FilePlan> {
-        let known = match self.here_at_commit() {
-            Some(path) if !self.force => {
-                let commit_hash = self
-                    .revision
-                    .as_commit_hash()
-                    .expect("a file is here at a commit only if the revision is one");
+        let here = self.revision.as_commit_hash().and_then(|commit| {
+            let path = match self.here_at_commit() {
+                Some(path) => path,
+                None => match self.in_system(&commit)? {
+                    Found::Here(path) => path,
+                    _ => self.pointer(&commit),
+                },
+            };
+            Some((commit, path))
+        });
+        let known = match here {
+            Some((commit_hash, local_path)) if !self.force => {
+                let size = fs::metadata(&local_path).ok().map(|meta| meta.len());
                 return Ok(FilePlan {
+                    size: size.or_else(|| self.known_at_commit()?.size),
                     commit_hash,
                     path: self.path,
-                    size: fs::metadata(&path).ok().map(|meta| meta.len()),
-                    local_path: path,
+                    local_path,
                     is_cached: true,
                     will_download: false,
                 });
@@ -251,6 +262,7 @@ impl FileJob {
                 fits(&local_path, known.size)
                     || fits(&blob, known.size)
                     || shared.is_some_and(|(entry, size)| entry.is_usable(size))
+                    || self.system_content(&known).is_some()
             }
             Place::Local(dir) => {
                 let noted = dir.read_metadata(&self.path);
@@ -317,11 +329,17 @@ impl FileJob {
 
     /// Finds out what to do.
     async fn find(&self) -> Result<Found> {
-        if !self.force
-            && self.known.is_none()
-            && let Some(path) = self.here_at_commit()
-        {
-            return Ok(Found::Here(path));
+        if !self.force && self.known.is_none() {
+            if let Some(path) = self.here_at_commit() {
+                return Ok(Found::Here(path));
+            }
+            if let Some(found) = self
+                .revision
+                .as_commit_hash()
+                .and_then(|commit| self.in_system(&commit))
+            {
+                return Ok(found);
+            }
         }
         if self.local_only {
             return self.without_hub(NotFetched::LocalFilesOnly, None);
@@ -341,10 +359,10 @@ impl FileJob {
             return Err(first.into());
         }
         if !self.force
-            && let Some(path) = self.fallback()
+            && let Some(found) = self.fallback()
         {
-            tracing::warn!(error = %first, path = %path.display(), "the Hub gave no answer; using what is cached");
-            return Ok(Found::Here(path));
+            tracing::warn!(error = %first, path = %self.path, "the Hub gave no answer; using what is cached");
+            return Ok(found);
         }
         // Nothing is here: it is worth a patient second try.
         let last = if first.is_transient() {
@@ -412,19 +430,59 @@ impl FileJob {
     }
 
     /// What is here of the file at the commit that the revision was last seen at.
-    fn fallback(&self) -> Option<PathBuf> {
+    fn fallback(&self) -> Option<Found> {
         let path = match &self.place {
             Place::Cache => {
-                let layout = self.layout();
-                let commit = match self.revision.as_commit_hash() {
-                    Some(commit) => commit,
-                    None => read_ref(&layout.ref_file(&self.revision))?,
-                };
-                layout.pointer(&commit, &self.path)
+                let commit = self.hub.cache().commit_of(&self.repo, &self.revision)?;
+                let pointer = self.pointer(&commit);
+                if !pointer.is_file() {
+                    return self.in_system(&commit);
+                }
+                pointer
             }
             Place::Local(dir) => dir.file(&self.path),
         };
-        path.is_file().then_some(path)
+        path.is_file().then_some(Found::Here(path))
+    }
+
+    /// The file in a system-wide cache, if one has it at this commit.
+    fn in_system(&self, commit: &CommitHash) -> Option<Found> {
+        let cache = self.hub.cache();
+        let Place::Cache = self.place else { return None };
+        let file = cache.system_file(&self.repo, commit, &self.path)?;
+        let tree = cache.tree(&self.repo, commit);
+        let listed = tree.as_ref().and_then(|tree| tree.files.get(&self.path));
+        let size = listed.map(TreeFile::content_size);
+        if !fits(&file, size) {
+            return None;
+        }
+        // Without its etag a content has no name to be linked by: it is used where it is.
+        let Some(etag) = listed.map(TreeFile::etag).or_else(|| link::etag_of(&file)) else {
+            return Some(Found::Here(file));
+        };
+        let known = Known {
+            commit: commit.clone(),
+            etag,
+            size: size.or_else(|| Some(fs::metadata(&file).ok()?.len())),
+            location: None,
+            xet: None,
+        };
+        Some(Found::InSystem(known, file))
+    }
+
+    /// The content in a system-wide cache, if one has it.
+    fn system_content(&self, known: &Known) -> Option<PathBuf> {
+        self.hub.cache().system_content(&self.repo, &self.asked(known))
+    }
+
+    fn asked<'a>(&'a self, known: &'a Known) -> Asked<'a> {
+        Asked {
+            commit: &known.commit,
+            path: &self.path,
+            etag: &known.etag,
+            size: known.size,
+            xet: known.xet.as_ref().map(Xet::hash),
+        }
     }
 
     /// The answer when the Hub was not, or could not be, asked.
@@ -434,11 +492,11 @@ impl FileJob {
             return Err(Error::CannotForce { reason, source });
         }
         match self.fallback() {
-            Some(path) => {
+            Some(found) => {
                 if matches!(self.place, Place::Local(_)) {
-                    tracing::warn!(path = %path.display(), "giving the file that is there, of whatever revision it is: {reason}");
+                    tracing::warn!(path = %self.path, "giving the file that is there, of whatever revision it is: {reason}");
                 }
-                Ok(Found::Here(path))
+                Ok(found)
             }
             None => Err(self.not_cached(reason, source)),
         }

@@ -1,5 +1,6 @@
 //! What can go wrong with the cache, a variant for each thing a caller handles apart.
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -163,6 +164,12 @@ impl Error {
             self,
             Self::NotCached { .. } | Self::IncompleteSnapshot { .. } | Self::UnprovenSnapshot { .. }
         )
+    }
+
+    /// Whether a place may not, or cannot, be written to.
+    pub(crate) fn is_unwritable(&self) -> bool {
+        let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
+        matches!(self, Self::Io(err) if kinds.contains(&err.kind()))
     }
 
     /// What the Hub answered, when that is the error or its cause.

@@ -48,6 +48,7 @@ mod lock;
 mod prune;
 mod scan;
 mod store;
+mod system;
 mod tree;
 mod verify;
 

@@ -114,6 +114,12 @@ pub(crate) fn place(
     Ok(Placed::Copied)
 }
 
+/// The name of the content that a file of a snapshot is a link to.
+pub(crate) fn etag_of(pointer: &Path) -> Option<Etag> {
+    let target = fs::read_link(pointer).ok()?;
+    target.file_name()?.to_str()?.parse().ok()
+}
+
 /// Whether both are one file, links followed.
 pub(crate) fn same_file(one: &Path, other: &Path) -> bool {
     match (fs::canonicalize(one), fs::canonicalize(other)) {

@@ -76,7 +76,7 @@ pub fn scan(root: &Path) -> Result<CacheReport> {
     if store_is_ours {
         report.shared = store::payloads(&root);
     }
-    report.size = total(&report.repos, &report.shared);
+    report.size = total(&report);
     Ok(report)
 }
 
@@ -343,17 +343,20 @@ fn read_refs(dir: &Path, entry: &Path, found: &mut Found) -> BTreeMap<String, St
     refs
 }
 
-/// Bytes on the disk: each repository's own, each shared payload once, used or not.
-fn total(repos: &[CachedRepo], shared: &[SharedBlob]) -> u64 {
-    let mut payloads: BTreeMap<&Path, u64> = shared.iter().map(|blob| (blob.path.as_path(), blob.size)).collect();
+/// Bytes on the disk: each repository's own, each shared payload once, used or not, and nothing that lies elsewhere.
+fn total(report: &CacheReport) -> u64 {
+    let shared = report.shared.iter().map(|blob| (blob.path.as_path(), blob.size));
+    let mut payloads: BTreeMap<&Path, u64> = shared.collect();
     let mut size = 0;
-    for repo in repos {
+    for repo in &report.repos {
         let mut own = BTreeSet::new();
         for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
             match &file.payload {
-                Some(payload) => {
+                Some(payload) if payload.starts_with(&report.root) => {
                     payloads.insert(payload, file.size);
                 }
+                // It takes another cache's room.
+                Some(_) => {}
                 None => {
                     if own.insert(&file.blob_path) {
                         size += file.size;

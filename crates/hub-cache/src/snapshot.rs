@@ -183,7 +183,11 @@ impl VerifyRepoChecksumsArgs {
             Place::Local(dir) => (dir.root().to_owned(), self.revision.unwrap_or_default()),
             Place::Cache => {
                 let commit = snapshot_to_verify(&hub, &repo, self.revision.as_ref())?;
-                (hub.cache().layout().repo(&repo).snapshot(&commit), commit.into())
+                let folder = hub.cache().snapshot_folder(&repo, &commit);
+                (
+                    folder.unwrap_or_else(|| hub.cache().layout().repo(&repo).snapshot(&commit)),
+                    commit.into(),
+                )
             }
         };
         let listing = Listing::ask(&hub, &repo, &revision).await?;
@@ -205,7 +209,7 @@ fn snapshot_to_verify(hub: &HubCache, repo: &RepoId, revision: Option<&Revision>
     let found = hub
         .cache()
         .commit_of(repo, &asked)
-        .filter(|commit| layout.snapshot(commit).is_dir());
+        .filter(|commit| hub.cache().snapshot_folder(repo, commit).is_some());
     if let Some(commit) = found {
         return Ok(commit);
     }

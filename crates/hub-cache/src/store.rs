@@ -222,7 +222,9 @@ pub(crate) fn sweep(root: &Path, payload: &Path) -> Result<bool> {
         root: root.to_owned(),
         payload: payload.to_owned(),
     };
-    Ok(is_marked(&entry.store()) && is_payload(payload) && entry.sweep()?.is_some())
+    // A link may lead into the store of a system-wide cache, which is not ours to sweep.
+    let ours = payload.starts_with(entry.store()) && is_payload(payload);
+    Ok(ours && is_marked(&entry.store()) && entry.sweep()?.is_some())
 }
 
 /// The payloads of the cache at `root`.

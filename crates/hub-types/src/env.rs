@@ -64,6 +64,7 @@ variables! {
     HF_HUB_DISABLE_IMPLICIT_TOKEN Flag "off" "Does not send a stored token unless a call asks for it.";
     HF_HOME Path "$XDG_CACHE_HOME/huggingface" "Parent of hub/, assets/, xet/, token and stored_tokens.";
     HF_HUB_CACHE Path "$HF_HOME/hub" "Folder of the cache.";
+    HUB_SYSTEM_CACHE Path "unset" "Folders of system-wide caches, separated as in PATH: read where HF_HUB_CACHE lacks something, never written to.";
     HUGGINGFACE_HUB_CACHE Path "$HF_HOME/hub" "Older name of HF_HUB_CACHE.";
     HF_ASSETS_CACHE Path "$HF_HOME/assets" "Folder of assets.";
     HUGGINGFACE_ASSETS_CACHE Path "$HF_HOME/assets" "Older name of HF_ASSETS_CACHE.";
@@ -266,6 +267,17 @@ impl Env {
             .unwrap_or_else(|| self.hf_home().join("hub"))
     }
 
+    /// The folders of system-wide caches: `HUB_SYSTEM_CACHE`, separated as in `PATH`, each expanded as a path is.
+    pub fn system_caches(&self) -> Vec<PathBuf> {
+        let Some(value) = self.raw(HUB_SYSTEM_CACHE.name) else {
+            return Vec::new();
+        };
+        std::env::split_paths(value)
+            .filter(|path| !path.as_os_str().is_empty())
+            .map(|path| self.expand(&path.into_os_string()))
+            .collect()
+    }
+
     /// The token's file: `HF_TOKEN_PATH` or `$HF_HOME/token`.
     pub fn token_path(&self) -> PathBuf {
         self.path(HF_TOKEN_PATH).unwrap_or_else(|| self.hf_home().join("token"))
@@ -398,5 +410,17 @@ mod tests {
         assert_eq!(set.hf_home(), PathBuf::from("/h/hf"));
         assert_eq!(set.hub_cache(), PathBuf::from("~/hf/bee/$NO/x"));
         assert_eq!(env(&[("HF_HOME", "")]).hf_home(), PathBuf::from(".cache/huggingface"));
+    }
+
+    #[test]
+    fn system_wide_caches_are_a_list() {
+        assert_eq!(
+            env(&[("HUB_SYSTEM_CACHE", "")]).system_caches(),
+            [""; 0].map(PathBuf::from)
+        );
+        let list = std::env::join_paths(["/srv/$TEAM/hub", "", "~/shared"]).unwrap();
+        let set = env(&[("HOME", "/h"), ("USERPROFILE", "/h"), ("TEAM", "nlp")]).with(HUB_SYSTEM_CACHE, list);
+        let expected = ["/srv/nlp/hub", "/h/shared"].map(PathBuf::from);
+        assert_eq!(set.system_caches(), expected);
     }
 }

@@ -1,10 +1,9 @@
 //! A content, brought into the cache: under its lock, into a file of this process's own, checked, renamed, linked.
 
 use std::io::ErrorKind;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use fs_err as fs;
 use hub_http::Error as HttpError;
 use hub_http::transfer::{FetchOptions, FileSource};
 use hub_types::{CommitHash, Etag, Revision};
@@ -22,8 +21,21 @@ use crate::partial::Partial;
 const LOCATION_LASTS: Duration = Duration::from_secs(60);
 
 impl FileJob {
-    /// Brings a content into the cache, if it is not there, and links the file to it.
-    pub(super) async fn bring(self, known: Known) -> Result<PathBuf> {
+    /// Brings a content into the cache, if it is not there, and links the file to it. With `system`, its file in a
+    /// system-wide cache, nothing is fetched.
+    pub(super) async fn bring(self, known: Known, system: Option<PathBuf>) -> Result<PathBuf> {
+        let (job, seen) = (self.clone(), known.clone());
+        match self.bring_here(known, system.clone()).await {
+            // Where nothing can be written, the file is used where it is.
+            Err(err) if err.is_unwritable() && !job.force => {
+                let file = || job.hub.cache().system_file(&job.repo, &seen.commit, &job.path);
+                system.or_else(file).ok_or(err)
+            }
+            result => result,
+        }
+    }
+
+    async fn bring_here(self, known: Known, system: Option<PathBuf>) -> Result<PathBuf> {
         let pointer = self.pointer(&known.commit);
         if !self.force && fits(&pointer, known.size) {
             // Nothing else is written, so that a read-only cache serves too.
@@ -49,6 +61,9 @@ impl FileJob {
             drop(lock);
             self.note_ref(&known.commit).await;
             return Ok(pointer);
+        }
+        if let Some(file) = system {
+            return Ok(file);
         }
 
         let mut attempts = 0;
@@ -95,7 +110,8 @@ impl FileJob {
         Ok(pointer)
     }
 
-    /// Uses the content if it is here already: in the snapshot, among the contents, or as another file's copy.
+    /// Uses the content if it is here already: in the snapshot, among the contents, as another file's copy, or in a
+    /// system-wide cache.
     fn use_what_is_here(&self, known: &Known, links: bool) -> Result<bool> {
         let pointer = self.pointer(&known.commit);
         if fits(&pointer, known.size) {
@@ -113,16 +129,31 @@ impl FileJob {
             self.place(known, links, false)?;
             return Ok(true);
         }
+        if self.use_donor(known, links)? {
+            return Ok(true);
+        }
+        match self.system_content(known) {
+            Some(source) => {
+                let cache = self.hub.cache();
+                cache.adopt(&self.repo, &self.asked(known), &source, links)
+            }
+            None => Ok(false),
+        }
+    }
+
+    /// Uses the content of a file that is the same.
+    fn use_donor(&self, known: &Known, links: bool) -> Result<bool> {
         let Some(donor) = self.donor.as_deref().filter(|donor| fits(donor, known.size)) else {
             return Ok(false);
         };
+        let pointer = self.pointer(&known.commit);
         if !links {
             let temporary = self.layout().blobs().join(disk::temporary_name("new"));
             disk::copy_atomically(donor, &temporary, &pointer)?;
             return Ok(true);
         }
         // Where the file's own etag was another than the listing's, its content is here under that one.
-        match linked_to(donor) {
+        match link::etag_of(donor) {
             Some(etag) if fits(&self.layout().blob(&etag), known.size) => {
                 let known = Known { etag, ..known.clone() };
                 self.place(&known, links, false)?;
@@ -212,10 +243,4 @@ impl FileJob {
             }
         }
     }
-}
-
-/// The name of the content that a file of a snapshot is a link to.
-fn linked_to(pointer: &Path) -> Option<Etag> {
-    let target = fs::read_link(pointer).ok()?;
-    target.file_name()?.to_str()?.parse().ok()
 }

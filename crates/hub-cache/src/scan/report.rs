@@ -16,7 +16,7 @@ use super::total;
 pub struct CacheReport {
     /// The cache's folder.
     pub root: PathBuf,
-    /// Bytes on the disk; what repositories share counts once.
+    /// Bytes on the disk; what repositories share counts once, what a system-wide cache has not at all.
     pub size: u64,
     /// The repositories, by type and id.
     pub repos: Vec<CachedRepo>,
@@ -82,7 +82,8 @@ pub struct CachedFile {
     pub file_path: PathBuf,
     /// Its content: where the file leads, or the file itself where it is no link.
     pub blob_path: PathBuf,
-    /// The shared payload that the content is a link to.
+    /// What the content is a link to: a payload that repositories of this cache share, or a content of a system-wide
+    /// cache.
     pub payload: Option<PathBuf>,
     /// Bytes of the content.
     pub size: u64,
@@ -216,7 +217,7 @@ impl CacheReport {
             .map(|w| w.entry.as_path())
             .collect();
         self.repos.retain(|repo| !hidden.contains(repo.path.as_path()));
-        self.size = total(&self.repos, &self.shared);
+        self.size = total(&self);
         self
     }
 

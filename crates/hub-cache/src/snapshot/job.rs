@@ -10,12 +10,13 @@ use hub_types::{CommitHash, Etag, PatternFilter, RepoId, RepoPath, Revision};
 
 use super::SnapshotPlan;
 use super::listing::Listing;
-use crate::cache::{SnapshotState, missing_files};
+use crate::cache::{Snapshot, SnapshotState, missing_files};
 use crate::disk;
 use crate::download::{FileJob, Known, Xet, fits, may_be_served_from_cache};
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
 use crate::layout;
+use crate::system::Asked;
 use crate::tree::{Tree, TreeFile};
 
 /// A snapshot to bring here.
@@ -100,7 +101,10 @@ impl Job {
         if missing.is_empty() {
             return Ok(folder);
         }
-        self.check_space(&missing).await?;
+        if let Some(folder) = self.only_in_system(&commit).await? {
+            return Ok(folder);
+        }
+        self.check_space(&commit, &missing).await?;
         let donors = self.donors(&commit, &listing, &missing);
         match self.bring_all(&commit, missing, &donors).await {
             Ok(()) => Ok(folder),
@@ -177,12 +181,22 @@ impl Job {
                 api.resolve_revision(&self.repo).revision(&self.revision).await?
             }
         };
-        let file = self.tree_file(&commit);
-        if let Some(tree) = blocking(move || Ok(Tree::read(&file))).await? {
+        let (job, at) = (self.clone(), commit.clone());
+        let found = blocking(move || {
+            if let Some(tree) = Tree::read(&job.tree_file(&at)) {
+                return Ok(Some((tree, true)));
+            }
+            let tree = match job.place {
+                Place::Cache => job.hub.cache().system_tree(&job.repo, &at),
+                Place::Local(_) => None,
+            };
+            Ok(tree.map(|tree| (tree, false)))
+        });
+        if let Some((tree, cached)) = found.await? {
             for path in tree.files.keys() {
                 layout::check_local(path)?;
             }
-            return Ok((commit, tree.into(), true));
+            return Ok((commit, tree.into(), cached));
         }
         let listing = Listing::ask(&self.hub, &self.repo, &Revision::from(&commit)).await?;
         Ok((commit, listing, false))
@@ -241,11 +255,46 @@ impl Job {
         .await
     }
 
+    /// The folder of a system-wide cache that has all of the snapshot, where nothing can be written into the private one.
+    async fn only_in_system(&self, commit: &CommitHash) -> Result<Option<PathBuf>> {
+        let job = self.clone();
+        let commit = commit.clone();
+        blocking(move || {
+            let cache = job.hub.cache();
+            let has_system = cache.system_caches().next().is_some() && matches!(job.place, Place::Cache);
+            if job.force || !has_system {
+                return Ok(None);
+            }
+            match cache.prepare(&cache.layout().repo(&job.repo), &commit) {
+                Err(err) if err.is_unwritable() => {
+                    let found = cache.snapshot(&job.repo, &Revision::from(&commit), &job.wanted);
+                    let complete = found.filter(|found| found.state == SnapshotState::Complete);
+                    complete.map(|found| Some(found.path)).ok_or(err)
+                }
+                prepared => prepared.map(|()| None),
+            }
+        })
+        .await
+    }
+
     /// Refuses what certainly does not fit: all that is to come, together.
-    async fn check_space(&self, missing: &[(RepoPath, Option<TreeFile>)]) -> Result<()> {
+    async fn check_space(&self, commit: &CommitHash, missing: &[(RepoPath, Option<TreeFile>)]) -> Result<()> {
+        let cache = self.hub.cache();
         let mut sizes: BTreeMap<Etag, u64> = BTreeMap::new();
-        for file in missing.iter().filter_map(|(_, file)| file.as_ref()) {
-            sizes.insert(file.etag(), file.content_size());
+        for (path, file) in missing {
+            let Some(file) = file else { continue };
+            let (etag, size) = (file.etag(), file.content_size());
+            let asked = Asked {
+                commit,
+                path,
+                etag: &etag,
+                size: Some(size),
+                xet: file.xet_hash.as_ref(),
+            };
+            // A link takes no room.
+            if self.force || cache.system_content(&self.repo, &asked).is_none() {
+                sizes.insert(etag, size);
+            }
         }
         let (root, layout) = match &self.place {
             Place::Cache => {
@@ -349,10 +398,7 @@ impl Job {
         let job = self.clone();
         let found = blocking(move || {
             Ok(match &job.place {
-                Place::Cache => {
-                    let found = job.hub.cache().snapshot(&job.repo, &job.revision, &job.wanted);
-                    found.map(|snapshot| (snapshot.path, snapshot.state))
-                }
+                Place::Cache => job.cached().map(|snapshot| (snapshot.path, snapshot.state)),
                 Place::Local(dir) => job.local_state(dir.root()).map(|state| (dir.root().to_owned(), state)),
             })
         })
@@ -387,6 +433,20 @@ impl Job {
             }
         }
         Ok(path)
+    }
+
+    /// What the cache has. What lies in part here and in part in a system-wide cache becomes one folder.
+    fn cached(&self) -> Option<Snapshot> {
+        let cache = self.hub.cache();
+        let look = || cache.snapshot(&self.repo, &self.revision, &self.wanted);
+        let found = look()?;
+        if found.state == SnapshotState::Complete || cache.system_caches().next().is_none() {
+            return Some(found);
+        }
+        if let Err(err) = cache.adopt_snapshot(&self.repo, &found.commit, &self.wanted) {
+            tracing::debug!(error = %err, "cannot link what a system-wide cache has of a snapshot");
+        }
+        look()
     }
 
     /// What a plain folder has: complete as far as the listing of a known commit tells; else anything that is there.

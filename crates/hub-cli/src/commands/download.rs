@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use hub_cache::{Cache, FilePlan, HubCache};
-use hub_types::{HubUri, RepoId, RepoPath, Revision, env};
+use hub_types::{HubUri, RepoId, RepoPath, Revision};
 
 use crate::cli::switch;
 use crate::context::Context;
@@ -14,8 +14,8 @@ use crate::repo_args::{RevisionArg, TypeArg};
 
 /// Fetch one file, several files, a folder or a whole repository
 ///
-/// Files go to the cache, which is shared with the Python client, or to the folder of --local-dir. Prints the path of the
-/// file, of the snapshot or of the local folder.
+/// Files go to the cache, which is shared with the Python client, or to the folder of --local-dir. What a cache of
+/// HUB_SYSTEM_CACHE has is linked and not fetched. Prints the path of the file, of the snapshot or of the local folder.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The repository's id, with the type in front of it if you like, or an hf:// address
@@ -80,12 +80,7 @@ impl Args {
         if self.max_workers == 0 {
             return Err(Failure::usage("invalid value '0' for '--max-workers': must be 1 or more").into());
         }
-        let cache_dir = self
-            .cache_dir
-            .clone()
-            .unwrap_or_else(|| context.settings.env.hub_cache());
-        let links = !context.settings.env.flag(env::HF_HUB_DISABLE_SYMLINKS);
-        let cache = HubCache::with_cache(context.api()?.clone(), Cache::new(cache_dir).with_links(links));
+        let cache = HubCache::with_cache(context.api()?.clone(), Cache::from_env(&context.settings.env));
         if self.dry_run.get() {
             return self.plan(context, &cache, wanted);
         }
@@ -95,6 +90,7 @@ impl Args {
                 let download = cache
                     .download_file(&wanted.repo, file)
                     .revision(wanted.revision)
+                    .cache_dir(self.cache_dir)
                     .local_dir(self.local_dir)
                     .force_download(self.force_download.get())
                     .progress(transfer.handle());
@@ -104,6 +100,7 @@ impl Args {
                 let download = cache
                     .snapshot_download(&wanted.repo)
                     .revision(wanted.revision)
+                    .cache_dir(self.cache_dir)
                     .local_dir(self.local_dir)
                     .force_download(self.force_download.get())
                     .allow_patterns(allow.clone())
@@ -136,6 +133,7 @@ impl Args {
                 let plan = cache
                     .download_file(&wanted.repo, file)
                     .revision(wanted.revision)
+                    .cache_dir(self.cache_dir)
                     .local_dir(self.local_dir)
                     .force_download(self.force_download.get());
                 vec![context.block_on(async move { Ok(plan.plan().await?) })?]
@@ -144,6 +142,7 @@ impl Args {
                 let plan = cache
                     .snapshot_download(&wanted.repo)
                     .revision(wanted.revision)
+                    .cache_dir(self.cache_dir)
                     .local_dir(self.local_dir)
                     .force_download(self.force_download.get())
                     .allow_patterns(allow)

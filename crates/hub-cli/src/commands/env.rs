@@ -27,6 +27,10 @@ impl Args {
                 Value::Bool(true) => "True".to_owned(),
                 Value::Bool(false) => "False".to_owned(),
                 Value::Null => "None".to_owned(),
+                Value::Array(items) => {
+                    let texts = items.iter().filter_map(Value::as_str);
+                    texts.collect::<Vec<_>>().join(", ")
+                }
                 other => other.to_string(),
             };
             text.push_str(&format!("\n- {name}: {value}"));
@@ -60,6 +64,11 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
     );
     add("ENDPOINT", json!(endpoint));
     add("HF_HUB_CACHE", path(&env.hub_cache()));
+    let system: Vec<Value> = env.system_caches().iter().map(|folder| path(folder)).collect();
+    add(
+        "HUB_SYSTEM_CACHE",
+        if system.is_empty() { Value::Null } else { json!(system) },
+    );
     add(
         "HF_ASSETS_CACHE",
         path(

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hub_cache::HubCache;
+use hub_cache::{Cache, HubCache};
 
 use super::CacheDir;
 use crate::context::Context;
@@ -40,10 +40,11 @@ impl Args {
         let out = &context.out;
         let repo = self.repo_type.repo(&self.repo_id)?;
         let revision = self.revision.get()?;
-        let cache = HubCache::new(context.api()?.clone(), self.cache_dir.get(context));
+        let cache = HubCache::with_cache(context.api()?.clone(), Cache::from_env(&context.settings.env));
         let verify = cache
             .verify_repo_checksums(&repo)
             .revision(revision)
+            .cache_dir(self.cache_dir.cache_dir)
             .local_dir(self.local_dir);
         let found = context.block_on(async move { Ok(verify.await?) })?;
         let mut failed = false;
