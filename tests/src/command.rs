@@ -57,6 +57,14 @@ impl Cmd {
         self
     }
 
+    /// Runs as this user and group, and in no other group; only root can do that.
+    #[cfg(unix)]
+    pub fn user(mut self, user: u32, group: u32) -> Self {
+        use std::os::unix::process::CommandExt as _;
+        self.command.uid(user).gid(group);
+        self
+    }
+
     /// Gives these bytes on standard input, which is empty otherwise.
     pub fn stdin(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.stdin = bytes.into();

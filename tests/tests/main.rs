@@ -30,6 +30,7 @@ mod restart;
 mod resume;
 mod scheduler;
 mod search;
+mod shared_caches;
 mod spaces;
 mod users;
 mod webhooks;
