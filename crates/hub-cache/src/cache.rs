@@ -80,20 +80,21 @@ impl Cache {
             links: true,
             shared_blobs: true,
             lock_limit: None,
-            durable: true,
+            durable: false,
         }
     }
 
     /// The cache that the environment names.
     ///
     /// Reads `HF_HUB_CACHE`, `HUGGINGFACE_HUB_CACHE`, `HF_HOME`, `XDG_CACHE_HOME`, `HOME`, `HUB_SYSTEM_CACHE`,
-    /// `HF_HUB_DISABLE_SYMLINKS`, `HF_HUB_DISABLE_SHARED_BLOBS` and `HF_HUB_DISABLE_XET`.
+    /// `HF_HUB_DISABLE_SYMLINKS`, `HF_HUB_DISABLE_SHARED_BLOBS`, `HF_HUB_DISABLE_XET` and `HUB_DURABLE`.
     pub fn from_env(env: &Env) -> Self {
         let shared_blobs = !env.flag(env::HF_HUB_DISABLE_SHARED_BLOBS) && !env.flag(env::HF_HUB_DISABLE_XET);
         Self::new(env.hub_cache())
             .with_system_caches(env.system_caches())
             .with_links(!env.flag(env::HF_HUB_DISABLE_SYMLINKS))
             .with_shared_blobs(shared_blobs)
+            .with_durable(env.flag(env::HUB_DURABLE))
     }
 
     /// Whether snapshots may hold links, which they do where the file system has them; on by default.
@@ -116,8 +117,11 @@ impl Cache {
         self
     }
 
-    /// Whether a content is flushed to the disk before it gets its name, so that a power loss leaves no short file; on
-    /// by default.
+    /// Whether a content is flushed to the disk before it gets its name; off by default, as in all other clients.
+    ///
+    /// A process that ends never leaves a wrong file under a final name. A loss of power within about half a minute may,
+    /// unless this is on; [`verify_repo_checksums`](crate::Hub::verify_repo_checksums) finds such files. Each flush waits
+    /// for the disk: many small files take several times as long.
     pub fn with_durable(mut self, durable: bool) -> Self {
         self.durable = durable;
         self

@@ -97,6 +97,7 @@ variables! {
     HUB_CONNECTIONS Number "16" "Most connections that one download uses.";
     HUB_BANDWIDTH_LIMIT Number "none" "Most bytes a second that downloads take together, and uploads.";
     HUB_VERIFY Text "on" "0 or off: downloaded bytes are not checked against their hash.";
+    HUB_DURABLE Flag "off" "Downloaded files are flushed to the disk before they get their names: safe from a loss of power, and slower.";
     HUB_CA_BUNDLE Path "unset" "PEM file of certificate authorities to trust beside the system's.";
     SSL_CERT_FILE Path "unset" "As HUB_CA_BUNDLE.";
     REQUESTS_CA_BUNDLE Path "unset" "As HUB_CA_BUNDLE.";

@@ -92,6 +92,7 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         env::HUB_CONNECTIONS,
         env::HUB_BANDWIDTH_LIMIT,
         env::HUB_VERIFY,
+        env::HUB_DURABLE,
     ] {
         add(variable.name, setting(env, variable)?);
     }
