@@ -12,7 +12,7 @@ use tokio::task::{JoinHandle, JoinSet, spawn_blocking};
 
 use super::body::Body;
 use super::growth::Growth;
-use super::journal::Journal;
+use super::journal::{self, Journal};
 use super::origin::{Opened, Origin, Trouble};
 use super::plan::{Plan, Ranges, Segment};
 use super::verify::{self, Verifier};
@@ -30,16 +30,20 @@ const SMALL: u64 = 1 << 20;
 const WHOLE: u64 = 16 << 20;
 /// A write's size, and what its offset is a multiple of: smaller ones cost up to three times as much.
 const BATCH: u64 = 1 << 20;
-/// The first range that a connection asks for; the next ones take about as long as [`PIECE_SECONDS`].
+/// The first range of a file that is asked for; the next ones take about as long as [`PIECE_SECONDS`].
 const FIRST_PIECE: u64 = 16 << 20;
 const PIECE_SECONDS: f64 = 2.0;
+/// How many times longer than its wait for the first byte a range takes, at least.
+const PIECE_LATENCIES: f64 = 50.0;
 const LEAST_PIECE: u64 = 8 << 20;
 const MOST_PIECE: u64 = 256 << 20;
 /// A journal is written after the first bytes, and then after so long: a process that ends in any way has lost no more.
 const JOURNAL_TIME: Duration = Duration::from_millis(100);
-/// The same where each journal has to wait for the disk, or after so many bytes.
-const SYNCED_JOURNAL_TIME: Duration = Duration::from_secs(2);
-const SYNCED_JOURNAL_BYTES: u64 = 64 << 20;
+/// How often bytes that no hash vouches for are synced: a loss of power takes no more.
+const SYNC_TIME: Duration = Duration::from_secs(5);
+/// The same, or after so many bytes, where a later process cannot tell whether the system has been started since.
+const BLIND_SYNC_TIME: Duration = Duration::from_secs(2);
+const BLIND_SYNC_BYTES: u64 = 64 << 20;
 /// What has been gathered for so long is written, be it less than a batch.
 const FLUSH_TIME: Duration = Duration::from_millis(500);
 /// How often it is looked whether more connections would help.
@@ -191,7 +195,7 @@ impl Fetch {
             return Ok(None);
         }
         self.origin.expect(etag, journal.validator.clone(), journal.size);
-        let done = journal.done();
+        let done = journal.done(self.origin.expected_hash().is_some());
         self.resumed_from = done.covered();
         self.best = self.resumed_from;
         self.begin(Some(journal.size), done).await?;
@@ -235,7 +239,19 @@ impl Fetch {
             progress.restart(there);
         }
         let (origin, path, connections) = (self.origin.clone(), self.path.clone(), self.connections);
-        let session = blocking(move || Ok(Session::open(origin, path, total, done, progress, connections)?)).await?;
+        let latency = self.latency;
+        let open = move || {
+            Ok(Session::open(
+                origin,
+                latency,
+                path,
+                total,
+                done,
+                progress,
+                connections,
+            )?)
+        };
+        let session = blocking(open).await?;
         let session = Arc::new(session);
         self.session = Some(session.clone());
         Ok(session)
@@ -294,7 +310,7 @@ impl Fetch {
             return self.fresh().await;
         };
         let by_xet = self.origin.is_by_xet();
-        let next = session.plan().take(piece(by_xet), true);
+        let next = session.plan().take(first_piece(by_xet), true);
         if let Some(segment) = next {
             let range = segment.start()..segment.end();
             let opened = match self.open(Some(range)).await {
@@ -424,7 +440,7 @@ impl Fetch {
         if keep && self.origin.expected_hash().is_some() {
             // Before the hash, which may take long: it is compared again if this process ends meanwhile.
             let work = session.clone();
-            blocking(move || Ok(work.save(&mut work.saved())?))
+            blocking(move || Ok(work.save(&mut work.saved(), false)?))
                 .await
                 .map_err(Trouble::Fatal)?;
         }
@@ -553,7 +569,7 @@ async fn lane(
 ) -> Result<(), Trouble> {
     let _count = LaneCount::new(session.clone());
     let mut first = first;
-    let mut most = piece(session.origin.is_by_xet());
+    let mut most = session.piece(None);
     loop {
         let (segment, mut body) = match first.take() {
             Some(first) => first,
@@ -583,15 +599,13 @@ async fn lane(
         session.plan().leave(&segment);
         result?;
         let rate = (segment.position() - segment.start()) as f64 / began.elapsed().as_secs_f64().max(0.001);
-        if !session.origin.is_by_xet() {
-            most = ((rate * PIECE_SECONDS) as u64).clamp(LEAST_PIECE, MOST_PIECE) / BATCH * BATCH;
-        }
+        most = session.piece(Some(rate));
     }
 }
 
 /// How much the first request of a connection asks for. What comes by Xet is all asked for at once: how many connections
 /// that takes is for its library to say.
-fn piece(by_xet: bool) -> u64 {
+fn first_piece(by_xet: bool) -> u64 {
     if by_xet { u64::MAX } else { FIRST_PIECE }
 }
 
@@ -623,6 +637,8 @@ impl Drop for LaneCount {
 /// What all connections of a download share: the file, its plan, its hash.
 struct Session {
     origin: Arc<Origin>,
+    /// From a request to its reply.
+    latency: Duration,
     path: PathBuf,
     partial: Arc<Partial>,
     plan: Mutex<Plan>,
@@ -641,6 +657,8 @@ struct Session {
 struct Saved {
     at: Option<Instant>,
     bytes: u64,
+    synced: Ranges,
+    synced_at: Instant,
     /// Whether there is to be one.
     wanted: bool,
 }
@@ -649,6 +667,7 @@ impl Session {
     /// Opens the file. Blocks.
     fn open(
         origin: Arc<Origin>,
+        latency: Duration,
         path: PathBuf,
         total: Option<u64>,
         done: Ranges,
@@ -672,12 +691,15 @@ impl Session {
             .min(1024);
         let saved = Saved {
             // The first bytes are noted at once, unless that has to wait for the disk.
-            at: verifier.is_none().then(Instant::now),
+            at: (verifier.is_none() && journal::boot().is_none()).then(Instant::now),
             bytes: done.covered(),
+            synced: Ranges::default(),
+            synced_at: Instant::now(),
             wanted: true,
         };
         Ok(Self {
             origin,
+            latency,
             path,
             partial,
             plan: Plan::new(total, done).into(),
@@ -690,6 +712,18 @@ impl Session {
             target: 1.into(),
             journal: saved.into(),
         })
+    }
+
+    /// How much a connection should ask for next, which brought `rate` bytes a second, or is to bring what others do.
+    fn piece(&self, rate: Option<f64>) -> u64 {
+        let by_xet = self.origin.is_by_xet();
+        match rate.or_else(|| self.plan().rate()).filter(|_| !by_xet) {
+            Some(rate) => {
+                let seconds = PIECE_SECONDS.max(PIECE_LATENCIES * self.latency.as_secs_f64());
+                ((rate * seconds) as u64).clamp(LEAST_PIECE, MOST_PIECE) / BATCH * BATCH
+            }
+            None => first_piece(by_xet),
+        }
     }
 
     fn plan(&self) -> MutexGuard<'_, Plan> {
@@ -807,16 +841,16 @@ impl Session {
             return Ok(());
         };
         if self.is_due(&saved) {
-            self.save(&mut saved)?;
+            self.save(&mut saved, false)?;
         }
         Ok(())
     }
 
     fn is_due(&self, saved: &Saved) -> bool {
         let new = self.plan().done().covered().saturating_sub(saved.bytes);
-        let (time, bytes) = match self.verifier {
-            Some(_) => (JOURNAL_TIME, u64::MAX),
-            None => (SYNCED_JOURNAL_TIME, SYNCED_JOURNAL_BYTES),
+        let (time, bytes) = match (&self.verifier, journal::boot()) {
+            (None, None) => (BLIND_SYNC_TIME, BLIND_SYNC_BYTES),
+            _ => (JOURNAL_TIME, u64::MAX),
         };
         saved.wanted && new > 0 && (new >= bytes || saved.at.is_none_or(|at| at.elapsed() >= time))
     }
@@ -833,7 +867,8 @@ impl Session {
         }
     }
 
-    fn save(&self, saved: &mut Saved) -> std::io::Result<()> {
+    /// Writes the journal; the `last` one is for a later process.
+    fn save(&self, saved: &mut Saved, last: bool) -> std::io::Result<()> {
         let (total, done) = {
             let plan = self.plan();
             (plan.total(), plan.done().clone())
@@ -841,13 +876,15 @@ impl Session {
         let Some(total) = total.filter(|_| !done.is_empty()) else {
             return Ok(());
         };
-        if self.verifier.is_none() {
+        if self.verifier.is_none() && (last || journal::boot().is_none() || saved.synced_at.elapsed() >= SYNC_TIME) {
             // Nothing but the disk itself vouches for these bytes.
             self.partial.sync()?;
+            saved.synced = done.clone();
+            saved.synced_at = Instant::now();
         }
         let known = self.origin.known();
         let etag = known.etag.map(|etag| etag.to_string());
-        Journal::new(etag, known.validator, total, &done).save(&self.path)?;
+        Journal::new(etag, known.validator, total, &done, &saved.synced).save(&self.path)?;
         fault::step("a journal is saved");
         saved.at = Some(Instant::now());
         saved.bytes = done.covered();
@@ -891,7 +928,7 @@ impl Session {
             return self.discard();
         }
         let mut saved = self.saved();
-        self.save(&mut saved)?;
+        self.save(&mut saved, true)?;
         saved.wanted = false;
         Ok(())
     }

@@ -2,12 +2,18 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a rate is measured.
+/// How long a rate is measured at most, and at least if so many bytes come.
 const WINDOW: Duration = Duration::from_millis(100);
+const SHORT_WINDOW: Duration = Duration::from_millis(50);
+const SHORT_WINDOW_BYTES: u64 = 512 << 10;
 /// A single connection that gives this many bytes a second is left alone: it is limited by the machine.
 const FAST: f64 = 400e6;
+/// A connection that was fast and is not in so many looks one after the other was so by a server's first burst.
+const NO_LONGER_FAST: u32 = 3;
 /// A server that takes this long to answer is far away, where one connection hardly ever fills the link.
 const FAR: Duration = Duration::from_millis(20);
+/// How many connections there are then from the first reply on.
+const FAR_FIRST: usize = 8;
 /// The longest time that new connections are given to bring something, before it is measured what they bring.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// More connections were worth it if the rate grew by this factor.
@@ -26,6 +32,9 @@ pub(super) struct Growth {
     /// The rate before the last growth, and by what it grew; none before the first look.
     before: Option<(f64, usize)>,
     settled: bool,
+    /// Whether a single connection has been fast, and in how many looks it has not been since.
+    was_fast: bool,
+    slower: u32,
     /// When those that were added last should bring bytes.
     begin: Option<Instant>,
     mark: Option<(Instant, u64)>,
@@ -37,10 +46,12 @@ impl Growth {
     pub(super) fn new(cap: usize, latency: Duration) -> Self {
         Self {
             cap: cap.max(1),
-            target: if latency >= FAR { cap.clamp(1, 4) } else { 1 },
+            target: if latency >= FAR { cap.clamp(1, FAR_FIRST) } else { 1 },
             latency: latency.min(MOST_PATIENCE),
             before: None,
             settled: cap <= 1,
+            was_fast: false,
+            slower: 0,
             begin: None,
             mark: None,
             hold: None,
@@ -71,7 +82,12 @@ impl Growth {
             self.mark = Some((now, received));
             return self.target;
         }
-        if elapsed < if self.settled { REST } else { WINDOW } || self.target >= self.cap {
+        let window = match self.settled {
+            true => REST,
+            false if received - earlier >= SHORT_WINDOW_BYTES => SHORT_WINDOW,
+            false => WINDOW,
+        };
+        if elapsed < window || self.target >= self.cap {
             return self.target;
         }
         let rate = (received - earlier) as f64 / elapsed.as_secs_f64();
@@ -80,9 +96,18 @@ impl Growth {
             // Still on its way; a connection that is dead has its own timeout.
             return self.target;
         }
+        if !self.settled && self.before.is_none() {
+            if rate >= FAST {
+                (self.was_fast, self.slower) = (true, 0);
+                return self.target;
+            }
+            self.slower += 1;
+            if self.was_fast && self.slower < NO_LONGER_FAST {
+                return self.target;
+            }
+        }
         let grown = match (self.settled, self.before) {
             (true, _) => self.target + 1,
-            (false, None) if rate >= FAST => self.target,
             (false, None) => self.target * 4,
             (false, Some((before, by))) if rate >= before * by as f64 * LINEAR => self.target * 4,
             (false, Some((before, _))) if rate >= before * GAIN => self.target * 2,
@@ -144,6 +169,31 @@ mod tests {
     }
 
     #[test]
+    fn a_first_burst_does_not_count_for_long() {
+        let (mut growth, start, mut received) = (Growth::new(16, NEAR), Instant::now(), 0);
+        let mut targets = Vec::new();
+        for step in 0..40 {
+            let rate: u64 = if step < 8 { 2_000_000_000 } else { 16_000_000 };
+            targets.push(growth.tick(received, start + Duration::from_millis(25) * step));
+            received += rate / 40 * *targets.last().unwrap() as u64;
+        }
+        assert_eq!((targets[8], targets[39]), (1, 16));
+    }
+
+    #[test]
+    fn a_pause_of_a_fast_connection_brings_no_others() {
+        let (mut growth, start, mut received) = (Growth::new(16, NEAR), Instant::now(), 0);
+        for step in 0..200 {
+            assert_eq!(growth.tick(received, start + Duration::from_millis(25) * step), 1);
+            received += if (10..14).contains(&(step % 20)) {
+                1_000_000
+            } else {
+                50_000_000
+            };
+        }
+    }
+
+    #[test]
     fn a_limit_for_each_connection_brings_all_of_them() {
         assert_eq!(run(16, |n| n as f64 * 16e6), 16);
         assert_eq!(run(3, |n| n as f64 * 16e6), 3);
@@ -154,7 +204,7 @@ mod tests {
         let limited = |n: usize| n as f64 * 16e6;
         let (most, since) = run_from(16, NEAR, limited);
         assert!(
-            most == 16 && since < Duration::from_millis(400),
+            most == 16 && since < Duration::from_millis(300),
             "{most} after {since:?}"
         );
         let (most, since) = run_from(16, Duration::from_millis(160), limited);
@@ -166,7 +216,7 @@ mod tests {
 
     #[test]
     fn a_far_link_that_is_full_gets_few() {
-        assert_eq!(run_from(16, Duration::from_millis(160), |_| 100e6).0, 4);
+        assert_eq!(run_from(16, Duration::from_millis(160), |_| 100e6).0, 8);
         assert_eq!(run_from(2, Duration::from_millis(160), |_| 100e6).0, 2);
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::ops::Range;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// A set of byte ranges: sorted, none touching another.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -74,7 +74,9 @@ pub(super) struct Segment {
     position: AtomicU64,
     end: AtomicU64,
     since: Instant,
-    /// When bytes last arrived, in milliseconds after `since`.
+    /// When bytes first arrived, in milliseconds after `since`; the largest number until they do.
+    first: AtomicU64,
+    /// When they last arrived.
     last: AtomicU64,
     /// Another connection fetches the same, since this one is slow.
     raced: AtomicBool,
@@ -87,6 +89,7 @@ impl Segment {
             position: range.start.into(),
             end: range.end.into(),
             since: Instant::now(),
+            first: u64::MAX.into(),
             last: 0.into(),
             raced: false.into(),
         })
@@ -103,8 +106,9 @@ impl Segment {
 
     pub(super) fn arrived(&self, position: u64) {
         self.position.store(position, Ordering::Relaxed);
-        self.last
-            .store(self.since.elapsed().as_millis() as u64, Ordering::Relaxed);
+        let now = self.since.elapsed().as_millis() as u64;
+        self.first.fetch_min(now, Ordering::Relaxed);
+        self.last.store(now, Ordering::Relaxed);
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -123,9 +127,35 @@ impl Segment {
         silent > SILENT_MILLISECONDS || now.as_secs_f64() > SLOW_SECONDS && self.left() as f64 > rate * SLOW_SECONDS
     }
 
-    /// Whether half of what is left is worth a connection of its own.
-    fn can_be_split(&self) -> bool {
-        self.left() >= LEAST_SPLIT || self.left() >= LEAST_SLOW_SPLIT && self.is_slow()
+    /// How long its first bytes took, and how many have come in each second since; `None` while that cannot be told.
+    fn pace(&self) -> Option<Pace> {
+        let first = Duration::from_millis(self.first.load(Ordering::Relaxed));
+        let elapsed = self.since.elapsed().checked_sub(first)?;
+        let rate = (self.position() - self.start) as f64 / elapsed.as_secs_f64();
+        (elapsed >= LEAST_PACE && rate > 0.0).then_some(Pace {
+            latency: first.as_secs_f64(),
+            rate,
+        })
+    }
+
+    /// In seconds; nothing while it cannot be told.
+    fn time_left(&self) -> f64 {
+        self.pace().map_or(0.0, |pace| self.left() as f64 / pace.rate)
+    }
+
+    /// How many of the bytes that are left another connection should take over, so that both end at one time. `None`
+    /// where they would not come sooner by that.
+    fn share(&self) -> Option<u64> {
+        let left = self.left();
+        match self.pace() {
+            _ if left < LEAST_SHARED => None,
+            Some(pace) if left as f64 / pace.rate > 3.0 * pace.latency + LEAST_GAIN => {
+                let meanwhile = (pace.rate * pace.latency) as u64;
+                Some((left - meanwhile.min(left / 2)) / 2)
+            }
+            Some(_) => self.is_slow().then_some(left / 2),
+            None => (left >= LEAST_SPLIT || self.is_slow()).then_some(left / 2),
+        }
     }
 
     /// Whether another connection should fetch the same at the same time.
@@ -134,10 +164,23 @@ impl Segment {
     }
 }
 
-/// The least that is worth a connection of its own.
+/// What a connection does.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    /// In seconds.
+    latency: f64,
+    /// In bytes a second.
+    rate: f64,
+}
+
+/// Less time than this tells nothing of a connection.
+const LEAST_PACE: Duration = Duration::from_millis(20);
+/// Less than this is never shared between connections.
+const LEAST_SHARED: u64 = 256 << 10;
+/// The same while it is not known how fast the one is that has it.
 const LEAST_SPLIT: u64 = 4 << 20;
-/// The same where the connection that has it is slow.
-const LEAST_SLOW_SPLIT: u64 = 256 << 10;
+/// How many seconds it must still take for another connection to be of use, beside those in which that one waits.
+const LEAST_GAIN: f64 = 0.05;
 const SLOW_SECONDS: f64 = 3.0;
 const SILENT_MILLISECONDS: u64 = 2000;
 
@@ -162,7 +205,7 @@ impl Plan {
         }
     }
 
-    /// The next range of at most `most` bytes; where nothing waits, the second half of what the slowest has left.
+    /// The next range of at most `most` bytes; where nothing waits, a part of what the slowest has left.
     pub(super) fn take(&mut self, most: u64, split: bool) -> Option<Arc<Segment>> {
         let range = match self.waiting.pop_front() {
             Some(range) if range.end - range.start > most => {
@@ -179,12 +222,18 @@ impl Plan {
         Some(segment)
     }
 
-    /// Takes the second half of the segment with most left, if that is worth it, or what a slow one has left.
+    /// Takes a part of what the segment that would take longest has left, if that is worth it, or all that a slow one has
+    /// left.
     fn split(&mut self) -> Option<Range<u64>> {
-        let victim = self.active.iter().max_by_key(|segment| segment.left())?;
-        if victim.can_be_split() {
+        let shares = self
+            .active
+            .iter()
+            .filter_map(|segment| Some((segment, segment.share()?)));
+        let victim =
+            shares.max_by(|(a, share), (b, other)| a.time_left().total_cmp(&b.time_left()).then(share.cmp(other)));
+        if let Some((victim, share)) = victim {
             let end = victim.end();
-            let middle = end - victim.left() / 2;
+            let middle = end - share;
             victim.end.store(middle, Ordering::Relaxed);
             return Some(middle..end);
         }
@@ -195,7 +244,8 @@ impl Plan {
 
     /// Whether [`Plan::take`] would give something.
     pub(super) fn has_work(&self) -> bool {
-        !self.waiting.is_empty() || (self.active.iter()).any(|segment| segment.can_be_split() || segment.can_be_raced())
+        !self.waiting.is_empty()
+            || (self.active.iter()).any(|segment| segment.share().is_some() || segment.can_be_raced())
     }
 
     /// Nobody works on the segment any more; what is missing of it waits again.
@@ -223,6 +273,12 @@ impl Plan {
         for segment in &self.active {
             segment.end.store(total, Ordering::Relaxed);
         }
+    }
+
+    /// What a connection brings in a second, if one that is at work can tell.
+    pub(super) fn rate(&self) -> Option<f64> {
+        let rates = self.active.iter().filter_map(|segment| segment.pace());
+        rates.map(|pace| pace.rate).max_by(f64::total_cmp)
     }
 
     pub(super) fn done(&self) -> &Ranges {
