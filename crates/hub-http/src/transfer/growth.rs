@@ -10,10 +10,9 @@ const SHORT_WINDOW_BYTES: u64 = 512 << 10;
 const FAST: f64 = 400e6;
 /// A connection that was fast and is not in so many looks one after the other was so by a server's first burst.
 const NO_LONGER_FAST: u32 = 3;
-/// A server that takes this long to answer is far away, where one connection hardly ever fills the link.
+/// A server that takes this long to answer is far away: one connection hardly ever fills the link, and to find out how
+/// many do would take longer than they save. All that are allowed come at once.
 const FAR: Duration = Duration::from_millis(20);
-/// How many connections there are then from the first reply on.
-const FAR_FIRST: usize = 8;
 /// The longest time that new connections are given to bring something, before it is measured what they bring.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// More connections were worth it if the rate grew by this factor.
@@ -46,7 +45,7 @@ impl Growth {
     pub(super) fn new(cap: usize, latency: Duration) -> Self {
         Self {
             cap: cap.max(1),
-            target: if latency >= FAR { cap.clamp(1, FAR_FIRST) } else { 1 },
+            target: if latency >= FAR { cap.max(1) } else { 1 },
             latency: latency.min(MOST_PATIENCE),
             before: None,
             settled: cap <= 1,
@@ -69,19 +68,9 @@ impl Growth {
         }
         let Some((since, earlier)) = self.mark else {
             self.mark = Some((now, received));
-            if self.before.is_none() && self.target > 1 {
-                // Until the others bring something, this is the rate of the first one.
-                self.begin = Some(now + self.latency);
-            }
             return self.target;
         };
         let elapsed = now.duration_since(since);
-        if self.before.is_none() && self.target > 1 {
-            let rate = (received - earlier) as f64 / elapsed.as_secs_f64();
-            self.before = Some((rate, self.target));
-            self.mark = Some((now, received));
-            return self.target;
-        }
         let window = match self.settled {
             true => REST,
             false if received - earlier >= SHORT_WINDOW_BYTES => SHORT_WINDOW,
@@ -141,20 +130,20 @@ mod tests {
 
     /// Runs four seconds of a link on which `rate` gives the bytes a second for a number of connections.
     fn run(cap: usize, rate: impl Fn(usize) -> f64) -> usize {
-        run_from(cap, NEAR, rate).0
+        run_timed(cap, rate).0
     }
 
-    /// The same for a server that is so far away; with the time after which there were most connections.
-    fn run_from(cap: usize, latency: Duration, rate: impl Fn(usize) -> f64) -> (usize, Duration) {
+    /// The same, with the time after which there were most connections.
+    fn run_timed(cap: usize, rate: impl Fn(usize) -> f64) -> (usize, Duration) {
         const STEP: Duration = Duration::from_millis(25);
-        let (mut growth, start, mut received) = (Growth::new(cap, latency), Instant::now(), 0.0);
+        let (mut growth, start, mut received) = (Growth::new(cap, NEAR), Instant::now(), 0.0);
         // The numbers of connections, by when they begin to bring something.
         let mut begun = vec![(Duration::ZERO, 1)];
         for step in 0..160 {
             let now = STEP * step;
             let target = growth.tick(received as u64, start + now);
             if begun.last().is_none_or(|(_, last)| *last != target) {
-                begun.push((now + latency, target));
+                begun.push((now + NEAR, target));
             }
             let running = begun.iter().rev().find(|(since, _)| *since <= now);
             received += rate(running.map_or(1, |(_, connections)| *connections)) * STEP.as_secs_f64();
@@ -202,22 +191,19 @@ mod tests {
     #[test]
     fn all_connections_are_there_soon() {
         let limited = |n: usize| n as f64 * 16e6;
-        let (most, since) = run_from(16, NEAR, limited);
+        let (most, since) = run_timed(16, limited);
         assert!(
             most == 16 && since < Duration::from_millis(300),
-            "{most} after {since:?}"
-        );
-        let (most, since) = run_from(16, Duration::from_millis(160), limited);
-        assert!(
-            most == 16 && since < Duration::from_millis(500),
             "{most} after {since:?}"
         );
     }
 
     #[test]
-    fn a_far_link_that_is_full_gets_few() {
-        assert_eq!(run_from(16, Duration::from_millis(160), |_| 100e6).0, 8);
-        assert_eq!(run_from(2, Duration::from_millis(160), |_| 100e6).0, 2);
+    fn a_far_server_gets_all_connections_at_once() {
+        for cap in [1, 2, 16] {
+            let mut growth = Growth::new(cap, Duration::from_millis(160));
+            assert_eq!(growth.tick(0, Instant::now()), cap);
+        }
     }
 
     #[test]
