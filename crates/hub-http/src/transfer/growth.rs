@@ -12,7 +12,7 @@ const FAST: f64 = 400e6;
 const NO_LONGER_FAST: u32 = 3;
 /// A server that takes this long to answer is far away: one connection hardly ever fills the link, and to find out how
 /// many do would take longer than they save. All that are allowed come at once.
-const FAR: Duration = Duration::from_millis(20);
+const FAR: Duration = Duration::from_millis(50);
 /// The longest time that new connections are given to bring something, before it is measured what they bring.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// More connections were worth it if the rate grew by this factor.
