@@ -47,7 +47,7 @@ macro_rules! argument {
 
 argument! {
     bool; u16; u32; u64; usize; i32; i64; f64;
-    serde_json::Value;
+    serde_json::Value: from &str, String, u64, f64;
     serde_json::Map<String, serde_json::Value>;
     std::time::Duration;
     String: from &str, &String;

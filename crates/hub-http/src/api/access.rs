@@ -43,16 +43,39 @@ requests_listing! {
     /// Lists requests that nobody has answered yet.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/user-access-request/pending`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for request in api.list_pending_access_requests("ada/gated-model").wait()? {
+    ///     let request = request?;
+    ///     println!("{:?} asks since {:?}", request.user, request.timestamp);
+    /// }
+    /// # Ok(()) }
+    /// ```
     list_pending_access_requests ListPendingAccessRequests ListPendingAccessRequestsArgs "pending";
 
     /// Lists requests that were accepted.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/user-access-request/accepted`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let accepted = api.list_accepted_access_requests("ada/gated-model").await?.collect_all().await?;
+    /// println!("{} may read it", accepted.len());
+    /// # Ok(()) }
+    /// ```
     list_accepted_access_requests ListAcceptedAccessRequests ListAcceptedAccessRequestsArgs "accepted";
 
     /// Lists requests that were rejected.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/user-access-request/rejected`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let rejected = api.list_rejected_access_requests("ada/gated-model").await?.collect_all().await?;
+    /// println!("{} were turned away", rejected.len());
+    /// # Ok(()) }
+    /// ```
     list_rejected_access_requests ListRejectedAccessRequests ListRejectedAccessRequestsArgs "rejected";
 }
 
@@ -104,12 +127,33 @@ macro_rules! answer {
 
 answer! {
     /// Puts a request back to pending; a user who had access loses it.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.cancel_access_request("ada/gated-model").user("grace").await?;
+    /// # Ok(()) }
+    /// ```
     cancel_access_request CancelAccessRequest CancelAccessRequestArgs "pending" {};
 
     /// Accepts a request: the user may read the repo.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.accept_access_request("ada/gated-model").user("grace").await?;
+    /// # Ok(()) }
+    /// ```
     accept_access_request AcceptAccessRequest AcceptAccessRequestArgs "accepted" {};
 
     /// Rejects a request.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.reject_access_request("ada/gated-model")
+    ///     .user("mallory")
+    ///     .rejection_reason("Please say what you need it for.")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     reject_access_request RejectAccessRequest RejectAccessRequestArgs "rejected" {
         /// Why, 200 characters at the most.
         rejection_reason "rejectionReason"
@@ -122,6 +166,12 @@ operation! {
     /// Gives a user access who has not asked.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/user-access-request/grant`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.grant_access("ada/gated-model", "grace").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -17,6 +17,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/whoami-v2`, which has a stricter rate limit than others: keep the answer.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let me = api.whoami().await?;
+    /// println!("logged in as {}", me.name);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::TokenNotFound`] without a token, [`Error::Unauthorized`] for one that the Hub does not know (the error
@@ -33,6 +40,16 @@ operation! {
     /// Checks that the token may read a repository, or write to it.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/auth-check[/write]`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// match api.auth_check("ada/gated-model").await {
+    ///     Ok(()) => println!("it can be read"),
+    ///     Err(hub_http::Error::GatedRepo { .. }) => println!("access has to be asked for first"),
+    ///     Err(other) => return Err(other),
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

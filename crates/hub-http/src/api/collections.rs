@@ -18,6 +18,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/collections`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for collection in api.list_collections().owner("ada").limit(10).wait()? {
+    ///     println!("{}", collection?.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -54,6 +62,15 @@ operation! {
     ///
     /// Endpoint: `GET /api/collections/{collection_slug}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let collection = api.get_collection("ada/small-models-64f9a55bb3115b4f513ec026").await?;
+    /// for item in &collection.items {
+    ///     println!("{}", item.item_id());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
@@ -75,6 +92,17 @@ operation! {
     /// Makes a collection.
     ///
     /// Endpoint: `POST /api/collections`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let collection = api
+    ///     .create_collection("Small models")
+    ///     .description("What runs on a laptop")
+    ///     .private(true)
+    ///     .await?;
+    /// println!("{}", collection.slug);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -135,6 +163,15 @@ operation! {
     ///
     /// Endpoint: `PATCH /api/collections/{collection_slug}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_collection_metadata("ada/small-models-64f9a55bb3115b4f513ec026")
+    ///     .title("Tiny models")
+    ///     .private(false)
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -178,6 +215,14 @@ operation! {
     ///
     /// Endpoint: `POST /api/collections/{collection_slug}/resource-group`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_collection_resource_group("lab/small-models-64f9a55bb3115b4f513ec026")
+    ///     .resource_group_id("66670e5163145ca562cb1988")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -205,6 +250,12 @@ operation! {
     /// Deletes a collection, not what it lists.
     ///
     /// Endpoint: `DELETE /api/collections/{collection_slug}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_collection("ada/small-models-64f9a55bb3115b4f513ec026").missing_ok(true).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -234,6 +285,15 @@ operation! {
     /// Adds an item at a collection's end, and gives the collection.
     ///
     /// Endpoint: `POST /api/collections/{collection_slug}/items`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.add_collection_item("ada/small-models-64f9a55bb3115b4f513ec026", "ada/demo", "model")
+    ///     .note("where to begin")
+    ///     .exists_ok(true)
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -276,6 +336,15 @@ operation! {
     ///
     /// Endpoint: `PATCH /api/collections/{collection_slug}/items/{item_object_id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let slug = "ada/small-models-64f9a55bb3115b4f513ec026";
+    /// for item in api.get_collection(slug).await?.items {
+    ///     api.update_collection_item(slug, item.item_object_id).note("read the card first").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`HfApi::add_collection_item`].
@@ -311,6 +380,15 @@ operation! {
     /// Takes an item off a collection.
     ///
     /// Endpoint: `DELETE /api/collections/{collection_slug}/items/{item_object_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let slug = "ada/small-models-64f9a55bb3115b4f513ec026";
+    /// if let Some(last) = api.get_collection(slug).await?.items.pop() {
+    ///     api.delete_collection_item(slug, last.item_object_id).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -24,6 +24,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/refs`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for branch in api.list_repo_refs("ada/demo").await?.branches {
+    ///     println!("{} is at {}", branch.name, branch.target_commit);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`]; see [`Error`] for those any call can return.
@@ -44,6 +52,16 @@ operation! {
     /// Lists the commits of a revision, newest first.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/commits/{revision}`, a page at a time.
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// // Two pages at the most: the rest is not asked for.
+    /// for commit in api.list_repo_commits("ada/demo").revision("main").wait()?.take(60) {
+    ///     let commit = commit?;
+    ///     println!("{} {}", commit.id, commit.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -67,6 +85,12 @@ operation! {
     /// Creates a branch.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/branch/{branch}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.create_branch("ada/demo", "experiment").revision("v1.0").exist_ok(true).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -95,6 +119,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/{models|datasets|spaces|kernels}/{repo_id}/branch/{branch}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_branch("ada/demo", "experiment").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`], [`Error::Forbidden`]; see [`Error`] for those any call can return.
@@ -115,6 +145,12 @@ operation! {
     /// Tags a commit.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/tag/{revision}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.create_tag("ada/demo", "v1.0").tag_message("The first release").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -144,6 +180,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/{models|datasets|spaces|kernels}/{repo_id}/tag/{tag}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_tag("ada/demo", "v1.0").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RevisionNotFound`] when there is none, [`Error::RepoNotFound`]; see [`Error`] for those any call can
@@ -165,6 +207,12 @@ operation! {
     /// Makes one commit of a branch's history. This cannot be undone.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/super-squash/{branch}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.super_squash_history("ada/demo").commit_message("One commit of all").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -192,6 +240,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/lfs-files`, a page at a time.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let files = api.list_lfs_files("ada/demo").await?.collect_all().await?;
+    /// let bytes: u64 = files.iter().map(|file| file.size).sum();
+    /// println!("{} files take {bytes} bytes", files.len());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`], [`Error::Forbidden`]; see [`Error`] for those any call can return.
@@ -211,6 +267,17 @@ operation! {
     /// that had them change, and their hashes with them.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/lfs-files/batch`, for 1000 files at a time.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let files = api.list_lfs_files("ada/demo").await?.collect_all().await?;
+    /// let old: Vec<_> = files
+    ///     .into_iter()
+    ///     .filter(|file| file.filename.starts_with("old/"))
+    ///     .collect();
+    /// api.permanently_delete_lfs_files("ada/demo", old).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -71,6 +71,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/datasets/{repo_id}/leaderboard`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for entry in api.get_dataset_leaderboard("SWE-bench/SWE-bench_Verified").await? {
+    ///     println!("{entry:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`]; see [`Error`] for those any call can return.

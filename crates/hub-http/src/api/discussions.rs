@@ -29,6 +29,18 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/discussions`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let open = api
+    ///     .get_repo_discussions("ada/demo")
+    ///     .discussion_type("pull_request")
+    ///     .discussion_status("open");
+    /// for pull_request in open.wait()? {
+    ///     println!("{}", pull_request?.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`]; see [`Error`] for those any call can return.
@@ -79,6 +91,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}?diff=1`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let details = api.get_discussion_details("ada/demo", 3).await?;
+    /// println!("{} events", details.events.len());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none of this number; see [`Error`] for those any call can return.
@@ -109,6 +128,16 @@ operation! {
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions`, then the details as
     /// [`HfApi::get_discussion_details`] gives them.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let discussion = api
+    ///     .create_discussion("ada/demo", "Which license is it?")
+    ///     .description("The card does not say.")
+    ///     .await?;
+    /// println!("#{}", discussion.num);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -165,6 +194,15 @@ operation! {
     ///
     /// The same as [`HfApi::create_discussion`] with `pull_request`.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let draft = api.create_pull_request("ada/demo", "A better card").await?;
+    /// api.upload_file("ada/demo", "README.md", "README.md")
+    ///     .revision(format!("refs/pr/{}", draft.num))
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`HfApi::create_discussion`].
@@ -208,6 +246,12 @@ operation! {
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.comment_discussion("ada/demo", 3, "Thank you, it is merged.").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -238,6 +282,13 @@ operation! {
     /// Changes a comment's text.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment/{comment_id}/edit`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let comment = api.comment_discussion("ada/demo", 3, "Thnak you").await?;
+    /// api.edit_discussion_comment("ada/demo", 3, comment.id, "Thank you").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -271,6 +322,13 @@ operation! {
     /// Hides a comment. This cannot be undone: its text is no longer served.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/comment/{comment_id}/hide`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let comment = api.comment_discussion("ada/demo", 3, "wrong thread").await?;
+    /// api.hide_discussion_comment("ada/demo", 3, comment.id).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -360,6 +418,12 @@ operation! {
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/title`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.rename_discussion("ada/demo", 3, "The license is missing").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for a title of less than 3 or more than 200 characters; see [`Error`] for those any call can
@@ -396,6 +460,12 @@ operation! {
     /// Opens or closes a discussion or pull request. A draft must be opened before it can be merged.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/status`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.change_discussion_status("ada/demo", 3, "closed").comment("Done in #4.").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -436,6 +506,12 @@ operation! {
     /// Merges a pull request into the branch it was opened against.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions/{discussion_num}/merge`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.merge_pull_request("ada/demo", 4).comment("Looks good").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

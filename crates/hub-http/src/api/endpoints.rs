@@ -46,6 +46,14 @@ operation! {
     ///
     /// Endpoint: `GET https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for endpoint in api.list_inference_endpoints().namespace("*").await? {
+    ///     println!("{}", endpoint.name);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return; with `*`, an organisation that cannot be asked is left out.
@@ -116,16 +124,35 @@ endpoint_operation! {
     /// Gives an endpoint.
     ///
     /// Endpoint: `GET https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let endpoint = api.get_inference_endpoint("demo-endpoint").namespace("lab").await?;
+    /// println!("{:?} at {:?}", endpoint.status.state, endpoint.status.url);
+    /// # Ok(()) }
+    /// ```
     get_inference_endpoint GetInferenceEndpoint GetInferenceEndpointArgs get "";
 
     /// Pauses an endpoint: it costs nothing until it is resumed.
     ///
     /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}/pause`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.pause_inference_endpoint("demo-endpoint").await?;
+    /// # Ok(()) }
+    /// ```
     pause_inference_endpoint PauseInferenceEndpoint PauseInferenceEndpointArgs post "/pause";
 
     /// Takes all of an endpoint's replicas down; the next request brings one up.
     ///
     /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}/scale-to-zero`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.scale_to_zero_inference_endpoint("demo-endpoint").await?;
+    /// # Ok(()) }
+    /// ```
     scale_to_zero_inference_endpoint ScaleToZeroInferenceEndpoint ScaleToZeroInferenceEndpointArgs post "/scale-to-zero";
 }
 
@@ -135,6 +162,12 @@ operation! {
     /// Resumes a paused endpoint.
     ///
     /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}/resume`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.resume_inference_endpoint("demo-endpoint").running_ok(true).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -180,6 +213,12 @@ operation! {
     ///
     /// Endpoint: `DELETE https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_inference_endpoint("demo-endpoint").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
@@ -206,6 +245,19 @@ operation! {
     /// Makes an endpoint: a model on machines of its own.
     ///
     /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let endpoint = api
+    ///     .create_inference_endpoint(
+    ///         "demo-endpoint", "ada/demo", "pytorch", "cpu", "x2", "intel-icl", "us-east-1", "aws",
+    ///     )
+    ///     .min_replica(0)
+    ///     .max_replica(1)
+    ///     .await?;
+    /// println!("{:?}", endpoint.status);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -359,6 +411,12 @@ operation! {
     ///
     /// Endpoint: `PUT https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_inference_endpoint("demo-endpoint").max_replica(3).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] when parallelism is to be set and the image's credentials, which the service hides, would be
@@ -481,6 +539,16 @@ operation! {
     ///
     /// Endpoint: `POST https://endpoints.huggingface.co/api/v1/catalog/{model/{repo_id}|recipe/{recipe_id}}/deploy`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let endpoint = api
+    ///     .create_inference_endpoint_from_catalog()
+    ///     .repo_id("meta-llama/Llama-3.2-3B-Instruct")
+    ///     .await?;
+    /// println!("{:?}", endpoint.status.url);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] unless exactly one of `repo_id` and `recipe_id` is given; see [`Error`] for those any call can
@@ -544,6 +612,14 @@ operation! {
     ///
     /// Endpoint: `GET https://endpoints.huggingface.co/api/v1/catalog/list`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for model in api.list_inference_catalog().accelerator("cpu").limit(5).await? {
+    ///     println!("{model:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -588,6 +664,14 @@ operation! {
     /// Lists the machines that endpoints can run on, with their prices.
     ///
     /// Endpoint: `GET https://api.endpoints.huggingface.cloud/v2/provider/{namespace}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for hardware in api.list_inference_endpoints_hardware().await? {
+    ///     println!("{hardware:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -24,6 +24,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/tree/{revision}[/{path_in_repo}]`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for entry in api.list_repo_tree("ada/demo").recursive(true).wait()? {
+    ///     println!("{}", entry?.path());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::EntryNotFound`] when there is no such folder, [`Error::RevisionNotFound`], [`Error::RepoNotFound`]; see
@@ -54,6 +62,13 @@ operation! {
     ///
     /// Endpoint: as [`HfApi::list_repo_tree`].
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let files = api.list_repo_files("ada/demo").revision("v1.0").await?;
+    /// assert!(files.contains(&"README.md".to_owned()));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::list_repo_tree`].
@@ -74,6 +89,14 @@ operation! {
     /// Tells what single paths of a repository are. Those that do not exist are left out.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/paths-info/{revision}`, for 500 paths at a time.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for entry in api.get_paths_info("ada/demo", ["README.md", "weights"]).expand(true).await? {
+    ///     println!("{entry:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/papers/search`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for paper in api.list_papers().query("attention").limit(5).await? {
+    ///     println!("{}: {:?}", paper.id, paper.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -45,6 +53,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/papers/{id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let paper = api.paper_info("1706.03762").await?;
+    /// println!("{:?}", paper.title);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
@@ -72,6 +87,13 @@ operation! {
     ///
     /// Endpoint: `GET /papers/{id}.md`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let markdown = api.read_paper("1706.03762").await?;
+    /// println!("{} lines", markdown.lines().count());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
@@ -98,6 +120,14 @@ operation! {
     /// Lists the papers of a day, week or month.
     ///
     /// Endpoint: `GET /api/daily_papers`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for paper in api.list_daily_papers().date("2026-01-15").await? {
+    ///     println!("{:?}", paper.title);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

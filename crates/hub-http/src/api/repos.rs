@@ -28,6 +28,13 @@ operation! {
     /// Endpoint: `POST /api/repos/create`. While the Hub creates another repository of the same account it refuses this
     /// one; the request is then repeated a few times, with growing waits.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let url = api.create_repo("ada/demo").private(true).exist_ok(true).await?;
+    /// println!("{url}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Conflict`] if it exists, unless `exist_ok`; [`Error::Forbidden`] where the token may not write;
@@ -73,6 +80,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/repos/delete`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_repo("ada/demo").missing_ok(true).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`], unless `missing_ok`; [`Error::Forbidden`]; see [`Error`] for those any call can return.
@@ -96,6 +109,12 @@ operation! {
     ///
     /// Endpoint: `POST /api/repos/move`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.move_repo("ada/demo", "lab/demo").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for an id without a namespace; [`Error::RepoNotFound`], [`Error::Forbidden`] or
@@ -117,6 +136,12 @@ operation! {
     /// Changes a repository's settings. Those that are not given stay.
     ///
     /// Endpoint: `PUT /api/{models|datasets|spaces}/{repo_id}/settings`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_repo_settings("ada/demo").gated("auto").private(false).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -146,6 +171,13 @@ operation! {
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{from_id}/duplicate`; before it `GET /api/whoami-v2`, unless
     /// `to_id` has a namespace.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let copy = api.duplicate_repo("lab/demo").to_id("ada/demo").private(true).await?;
+    /// println!("{copy}");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -187,6 +219,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}[/revision/{revision}]`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let info = api.repo_info("datasets/ada/corpus").files_metadata(true).await?;
+    /// println!("{info:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::RepoNotFound`], [`Error::RevisionNotFound`], [`Error::GatedRepo`]; [`Error::Invalid`] for arguments
@@ -217,6 +256,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/models/{repo_id}[/revision/{revision}]`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let info = api.model_info("openai-community/gpt2").revision("main").await?;
+    /// println!("{:?} downloads, at {:?}", info.downloads, info.sha);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::repo_info`].
@@ -246,6 +292,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/datasets/{repo_id}[/revision/{revision}]`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let info = api.dataset_info("rajpurkar/squad").expand(["downloads", "likes"]).await?;
+    /// println!("{:?} downloads", info.downloads);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::repo_info`].
@@ -272,6 +325,13 @@ operation! {
     /// Tells what the Hub knows of a Space.
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}[/revision/{revision}]`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let info = api.space_info("ada/playground").await?;
+    /// println!("made with {:?}", info.sdk);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -300,6 +360,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/kernels/{repo_id}[/revision/{revision}]`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let info = api.kernel_info("kernels-community/activation").await?;
+    /// println!("{info:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::repo_info`].
@@ -324,6 +391,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// if !api.repo_exists("ada/demo").await? {
+    ///     api.create_repo("ada/demo").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -342,6 +417,14 @@ operation! {
     /// Tells whether a repository has a branch, tag or commit. One that is closed to this token has none.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}/revision/{revision}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// if !api.revision_exists("ada/demo", "v1.0").await? {
+    ///     api.create_tag("ada/demo", "v1.0").await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -366,6 +449,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces|kernels}/{repo_id}`, with `/revision/{revision}` where one is given.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let commit = api.resolve_revision("openai-community/gpt2").revision("main").await?;
+    /// println!("{commit}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::repo_info`]; [`Error::MalformedReply`] when the reply has no commit hash.
@@ -387,6 +477,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/settings/repositories`, or `GET /api/organizations/{namespace}/settings/repositories`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let mut repos = api.list_user_repos().namespace("ada").await?.collect_all().await?;
+    /// repos.sort_by_key(|repo| std::cmp::Reverse(repo.storage));
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Unauthorized`], [`Error::Forbidden`]; see [`Error`] for those any call can return.
@@ -402,6 +499,13 @@ operation! {
     /// Completes an id that may lack its namespace.
     ///
     /// Endpoint: `GET /api/whoami-v2`, unless the id or `organization` says it.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let id = api.get_full_repo_name("demo").organization("lab").await?;
+    /// assert_eq!(id, "lab/demo");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -27,6 +27,13 @@ operation! {
     /// Endpoint: `HEAD /{repo}/resolve/{revision}/{filename}`. Redirects are followed as long as they stay on the Hub;
     /// the one that leads away from it, to a store, is the answer.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let file = api.get_hf_file_metadata("openai-community/gpt2", "model.safetensors").await?;
+    /// println!("{:?} bytes at {:?}", file.size, file.commit_hash);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::EntryNotFound`] with the commit in [`repo_commit`](crate::Reply::repo_commit),
@@ -81,6 +88,12 @@ operation! {
     ///
     /// Endpoint: `HEAD /{repo}/resolve/{revision}/{filename}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// assert!(api.file_exists("openai-community/gpt2", "config.json").await?);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::GatedRepo`] where it cannot be told; see [`Error`] for those any call can return.
@@ -125,6 +138,16 @@ operation! {
     /// call leaves is continued by the next one.
     ///
     /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let fetched = api
+    ///     .download_to_path("openai-community/gpt2", "model.safetensors", "gpt2.safetensors")
+    ///     .max_connections(4)
+    ///     .await?;
+    /// println!("{} bytes", fetched.bytes);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -247,6 +270,14 @@ operation! {
     ///
     /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for bytes in api.download_stream("openai-community/gpt2", "vocab.json").wait()? {
+    ///     println!("{} bytes more", bytes?.len());
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::EntryNotFound`], [`Error::RevisionNotFound`], [`Error::RepoNotFound`], each with the first item;
@@ -288,6 +319,14 @@ operation! {
     ///
     /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}` with `Range`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// // The length of a safetensors header stands in the first eight bytes.
+    /// let bytes = api.download_range("openai-community/gpt2", "model.safetensors", 0, 8).await?;
+    /// assert_eq!(bytes.len(), 8);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for an empty range; as for [`HfApi::download_stream`].
@@ -326,6 +365,13 @@ operation! {
     /// [`HfApi::download_stream`] or [`HfApi::download_to_path`].
     ///
     /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let bytes = api.download_bytes("openai-community/gpt2", "config.json").await?;
+    /// println!("{}", String::from_utf8_lossy(&bytes));
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -33,6 +33,13 @@ operation! {
     ///
     /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}` with `Range`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let file = api.parse_safetensors_file_metadata("openai-community/gpt2", "model.safetensors").await?;
+    /// println!("{} tensors", file.tensors.len());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::MalformedReply`] when it is no such file; [`Error::EntryNotFound`], [`Error::RevisionNotFound`],
@@ -62,6 +69,13 @@ operation! {
 
     /// Reads the headers of all of a repo's safetensors weights: `model.safetensors`, or the files that
     /// `model.safetensors.index.json` names.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let metadata = api.get_safetensors_metadata("bigscience/bloomz-560m").await?;
+    /// println!("{:?}", metadata.parameter_count);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -139,6 +153,13 @@ operation! {
     /// Reads the headers of a sharded model's weights in one request, where the Hub has them at hand: `main` only.
     ///
     /// Endpoint: `GET /api/models/{repo_id}/safetensors-metadata/{filename}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let metadata = api.get_sharded_safetensors_metadata("bigscience/bloom").await?;
+    /// println!("{} shards", metadata.files_metadata.len());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -23,6 +23,15 @@ operation! {
     ///
     /// Endpoint: `GET /api/models`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let models = api.list_models().pipeline_tag("text-generation").sort("downloads").limit(10);
+    /// for model in models.wait()? {
+    ///     println!("{}", model?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for arguments that exclude each other, [`Error::BadRequest`] for a property that the Hub does
@@ -75,6 +84,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/datasets`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for dataset in api.list_datasets().search("squad").language("en").limit(5).wait()? {
+    ///     println!("{}", dataset?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::list_models`].
@@ -123,6 +140,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/spaces`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for space in api.list_spaces().models("openai-community/gpt2").limit(5).wait()? {
+    ///     println!("{}", space?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As [`HfApi::list_models`].
@@ -157,6 +182,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/spaces/semantic-search`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for space in api.search_spaces("remove the background of a photo").await? {
+    ///     println!("{}", space.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -180,6 +213,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/models-tags-by-type`, without a token.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let tags = api.get_model_tags().await?;
+    /// println!("{:?}", tags.keys().collect::<Vec<_>>());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -192,6 +232,13 @@ operation! {
     /// Lists the tags that datasets can have, by kind.
     ///
     /// Endpoint: `GET /api/datasets-tags-by-type`, without a token.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let tags = api.get_dataset_tags().await?;
+    /// println!("{:?}", tags.keys().collect::<Vec<_>>());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -46,21 +46,46 @@ runtime_operation! {
     /// Tells how a Space runs.
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}/runtime`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let runtime = api.get_space_runtime("ada/playground").await?;
+    /// println!("{:?} on {:?}", runtime.stage, runtime.hardware);
+    /// # Ok(()) }
+    /// ```
     get_space_runtime GetSpaceRuntime GetSpaceRuntimeArgs get "runtime";
 
     /// Pauses a Space: it costs nothing until it is restarted, and only its owner can do that.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/pause`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.pause_space("ada/playground").await?;
+    /// # Ok(()) }
+    /// ```
     pause_space PauseSpace PauseSpaceArgs post "pause";
 
     /// Switches a Space's development mode on.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/dev-mode`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.enable_space_dev_mode("ada/playground").await?;
+    /// # Ok(()) }
+    /// ```
     enable_space_dev_mode EnableSpaceDevMode EnableSpaceDevModeArgs post "dev-mode" json { "enabled": true };
 
     /// Switches a Space's development mode off.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/dev-mode`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.disable_space_dev_mode("ada/playground").await?;
+    /// # Ok(()) }
+    /// ```
     disable_space_dev_mode DisableSpaceDevMode DisableSpaceDevModeArgs post "dev-mode" json { "enabled": false };
 }
 
@@ -70,6 +95,14 @@ operation! {
     /// Restarts a Space, also a paused one.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/restart`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.restart_space("ada/playground").factory_reboot(true).await?;
+    /// let running = api.wait_for_space("ada/playground").timeout(300.0).await?;
+    /// println!("{:?}", running.stage);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -99,6 +132,12 @@ operation! {
     /// Asks for other hardware. The Space restarts on it when it is there.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/hardware`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.request_space_hardware("ada/playground", "t4-small").sleep_time(3600).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -134,6 +173,13 @@ operation! {
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/sleeptime`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// // An hour without a visitor; -1 is never.
+    /// api.set_space_sleep_time("ada/playground", 3600).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`HfApi::pause_space`]; [`Error::Invalid`] for less than -1.
@@ -161,6 +207,14 @@ operation! {
     /// Waits until a Space is neither being built nor starting, and tells how it runs then: well, or with an error.
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}/runtime`, again and again.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.upload_file("spaces/ada/playground", "app.py", "app.py").await?;
+    /// let runtime = api.wait_for_space("ada/playground").timeout(600.0).await?;
+    /// println!("{:?}", runtime.stage);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -202,6 +256,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}/secrets`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for name in api.get_space_secrets("ada/playground").await?.keys() {
+    ///     println!("{name}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -226,6 +288,13 @@ operation! {
     /// Adds or changes a secret of a Space. The Space restarts.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/secrets`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let value = std::env::var("API_KEY").unwrap_or_default();
+    /// api.add_space_secret("ada/playground", "API_KEY", value).description("of the backend").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -259,6 +328,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/spaces/{repo_id}/secrets`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_space_secret("ada/playground", "API_KEY").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -284,6 +359,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}/variables`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for (name, variable) in api.get_space_variables("ada/playground").await? {
+    ///     println!("{name}={:?}", variable.value);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -308,6 +391,12 @@ operation! {
     /// Adds or changes a variable of a Space and gives all of them. The Space restarts.
     ///
     /// Endpoint: `POST /api/spaces/{repo_id}/variables`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.add_space_variable("ada/playground", "MODEL_ID", "ada/demo").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -342,6 +431,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/spaces/{repo_id}/variables`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_space_variable("ada/playground", "MODEL_ID").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -367,6 +462,20 @@ operation! {
     /// Sets what is mounted into a Space: the whole list, not an addition to it.
     ///
     /// Endpoint: `PUT /api/spaces/{repo_id}/volumes`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let volume = hub_types::spaces::Volume {
+    ///     kind: "bucket".to_owned(),
+    ///     source: "ada/checkpoints".to_owned(),
+    ///     mount_path: "/data".to_owned(),
+    ///     revision: None,
+    ///     read_only: Some(true),
+    ///     path: None,
+    /// };
+    /// api.set_space_volumes("ada/playground", [volume]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -395,6 +504,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/spaces/{repo_id}/volumes`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_space_volumes("ada/playground").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::BadRequest`] when nothing is mounted; see [`Error`] for those any call can return.
@@ -421,6 +536,14 @@ operation! {
     /// Space does; when the connection drops it is made again, and what was seen is not given twice.
     ///
     /// Endpoint: `GET /api/spaces/{repo_id}/logs/{run|build}` (server-sent events)
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for line in api.fetch_space_logs("ada/playground").build(true).follow(true).wait()? {
+    ///     print!("{}", line?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -456,6 +579,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/spaces/hardware`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for hardware in api.list_spaces_hardware().await? {
+    ///     println!("{hardware:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -474,6 +605,14 @@ operation! {
     /// Lists the Spaces that new ones can be made from.
     ///
     /// Endpoint: `GET /api/spaces/templates`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for template in api.list_space_templates().await? {
+    ///     println!("{template:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -498,6 +637,13 @@ operation! {
     /// Tells what is left of the account's shared GPU time.
     ///
     /// Endpoint: `GET /api/spaces/zero-gpu/quota`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let quota = api.get_zero_gpu_quota().await?;
+    /// println!("{quota:?}");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

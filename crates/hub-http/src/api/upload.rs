@@ -164,6 +164,20 @@ operation! {
     /// Endpoint: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/commit/{revision}`, with
     /// `…/preupload/{revision}` and Git LFS before it.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// use hub_http::api::upload::CommitOperation;
+    ///
+    /// let operations = vec![
+    ///     CommitOperation::add("config.json", b"{}".to_vec()),
+    ///     CommitOperation::copy("model.safetensors", "backup/model.safetensors"),
+    ///     CommitOperation::delete("old.bin"),
+    /// ];
+    /// let commit = api.create_commit("ada/demo", operations, "Tidy up").create_pr(true).await?;
+    /// println!("{}", commit.commit_url);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for an empty message or a path that cannot be; [`Error::RepoNotFound`],
@@ -602,6 +616,13 @@ operation! {
 
     /// Uploads one file: a commit with one addition. See [`HfApi::create_commit`].
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let commit = api.upload_file("ada/demo", "out/model.safetensors", "model.safetensors").await?;
+    /// println!("{}", commit.oid);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// As for [`HfApi::create_commit`].
@@ -672,6 +693,16 @@ operation! {
     /// file. A pull request is opened once there is something to commit, as a draft, and holds all commits.
     ///
     /// Endpoints: as for [`HfApi::create_commit`].
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.upload_folder("ada/demo", "out")
+    ///     .path_in_repo("run-7")
+    ///     .ignore_patterns(["*.tmp", "logs/**"])
+    ///     .commit_message("Run 7")
+    ///     .await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -811,6 +842,12 @@ operation! {
 
     /// Deletes a file: a commit with one deletion.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_file("ada/demo", "old.bin").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::EntryNotFound`] when it is not there; as for [`HfApi::create_commit`].
@@ -856,6 +893,12 @@ operation! {
     impl HfApi, Error;
 
     /// Deletes a folder and all that is in it: a commit with one deletion.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_folder("ada/demo", "run-6").commit_message("Only the last run").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -903,6 +946,12 @@ operation! {
 
     /// Deletes the files that match any of some patterns, in one commit. `.gitattributes` stays. Where no file matches, no
     /// commit is made and the head is given.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_files("ada/demo", ["*.bin", "logs/"]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -958,6 +1007,17 @@ operation! {
     ///
     /// Files that the Hub wants in git itself are left alone. What is uploaded and never committed is removed by the Hub
     /// after some hours.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// use hub_http::api::upload::CommitOperation;
+    ///
+    /// // The bytes go now, one file after the other; the commit later refers to them.
+    /// for shard in ["a.safetensors", "b.safetensors"] {
+    ///     api.preupload_lfs_files("ada/demo", vec![CommitOperation::add(shard, shard)]).await?;
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -16,6 +16,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/users/{username}/overview`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let user = api.get_user_overview("julien-c").await?;
+    /// println!("{:?} models", user.num_models);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Http`] with status 404 when there is none; see [`Error`] for those any call can return.
@@ -41,6 +48,13 @@ operation! {
     /// Gives what is known of an organisation.
     ///
     /// Endpoint: `GET /api/organizations/{organization}/overview`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let organization = api.get_organization_overview("huggingface").await?;
+    /// println!("{:?}", organization.fullname);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -92,21 +106,54 @@ users_of! {
     /// Lists an organisation's members.
     ///
     /// Endpoint: `GET /api/organizations/{organization}/members`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for member in api.list_organization_members("huggingface").wait()? {
+    ///     println!("{}", member?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
     list_organization_members ListOrganizationMembers ListOrganizationMembersArgs organization "organizations" "members";
 
     /// Lists who follows an organisation.
     ///
     /// Endpoint: `GET /api/organizations/{organization}/followers`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let followers = api.list_organization_followers("huggingface").wait()?;
+    /// for follower in followers.take(10) {
+    ///     println!("{}", follower?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
     list_organization_followers ListOrganizationFollowers ListOrganizationFollowersArgs organization "organizations" "followers";
 
     /// Lists who follows a user.
     ///
     /// Endpoint: `GET /api/users/{username}/followers`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for follower in api.list_user_followers("julien-c").wait()?.take(10) {
+    ///     println!("{}", follower?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
     list_user_followers ListUserFollowers ListUserFollowersArgs username "users" "followers";
 
     /// Lists whom a user follows.
     ///
     /// Endpoint: `GET /api/users/{username}/following`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for user in api.list_user_following("julien-c").wait()? {
+    ///     println!("{}", user?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
     list_user_following ListUserFollowing ListUserFollowingArgs username "users" "following";
 }
 
@@ -116,6 +163,13 @@ operation! {
     /// Lists what a user likes, by type.
     ///
     /// Endpoint: `GET /api/users/{user}/likes`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let likes = api.list_liked_repos().user("julien-c").await?;
+    /// println!("{} models", likes.models.len());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -142,6 +196,14 @@ operation! {
     /// Lists who likes a repo.
     ///
     /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/likers`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for user in api.list_repo_likers("openai-community/gpt2").wait()?.take(10) {
+    ///     println!("{}", user?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -171,6 +233,12 @@ operation! {
     /// Takes a like back. There is no call to give one, by the Hub's design.
     ///
     /// Endpoint: `DELETE /api/{models|datasets|spaces}/{repo_id}/like`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.unlike("openai-community/gpt2").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

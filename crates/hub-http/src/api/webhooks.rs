@@ -21,6 +21,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/settings/webhooks`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for webhook in api.list_webhooks().await? {
+    ///     println!("{}", webhook.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -62,16 +70,35 @@ webhook_operation! {
     /// Gives a webhook.
     ///
     /// Endpoint: `GET /api/settings/webhooks/{webhook_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let webhook = api.get_webhook("654bbbc16f2ec14d77f109cc").await?;
+    /// println!("{:?}", webhook.watched);
+    /// # Ok(()) }
+    /// ```
     get_webhook GetWebhook GetWebhookArgs get "";
 
     /// Switches a webhook on.
     ///
     /// Endpoint: `POST /api/settings/webhooks/{webhook_id}/enable`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.enable_webhook("654bbbc16f2ec14d77f109cc").await?;
+    /// # Ok(()) }
+    /// ```
     enable_webhook EnableWebhook EnableWebhookArgs post "/enable";
 
     /// Switches a webhook off.
     ///
     /// Endpoint: `POST /api/settings/webhooks/{webhook_id}/disable`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.disable_webhook("654bbbc16f2ec14d77f109cc").await?;
+    /// # Ok(()) }
+    /// ```
     disable_webhook DisableWebhook DisableWebhookArgs post "/disable";
 }
 
@@ -81,6 +108,21 @@ operation! {
     /// Makes a webhook: an address that is told of changes, or a job that is run at each.
     ///
     /// Endpoint: `POST /api/settings/webhooks`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let watched = hub_types::webhooks::WatchedItem {
+    ///     kind: "user".to_owned(),
+    ///     name: "ada".to_owned(),
+    /// };
+    /// let webhook = api
+    ///     .create_webhook([watched])
+    ///     .url("https://ci.example.com/hub")
+    ///     .domains(["repo", "discussion"])
+    ///     .await?;
+    /// println!("{}", webhook.id);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -127,6 +169,13 @@ operation! {
     /// out, which clears it.)
     ///
     /// Endpoint: `POST /api/settings/webhooks/{webhook_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let webhook = api.get_webhook("654bbbc16f2ec14d77f109cc").await?;
+    /// api.update_webhook(webhook.id, webhook.watched).domains(["repo"]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -176,6 +225,12 @@ operation! {
     /// Deletes a webhook.
     ///
     /// Endpoint: `DELETE /api/settings/webhooks/{webhook_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_webhook("654bbbc16f2ec14d77f109cc").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -201,6 +201,13 @@ operation! {
     ///
     /// Endpoint: the signed addresses of the action, in one request or in parts.
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi, action: hub_types::lfs::LfsAction, oid: hub_types::Sha256) -> hub_http::Result<()> {
+    /// // `action` and `oid` come from a batch reply: see `hub_types::lfs`.
+    /// api.put_lfs_object(action, oid, "model.safetensors").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::MalformedReply`] when the action's parts are not those of the file; [`Error::Integrity`] when the file is

@@ -369,6 +369,13 @@ operation! {
     ///
     /// Endpoint: `HEAD /buckets/{bucket_id}/resolve/{remote_path}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let file = api.get_bucket_file_metadata("ada/checkpoints", "step-1000/model.safetensors").await?;
+    /// println!("{} bytes", file.size);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::EntryNotFound`], [`Error::BucketNotFound`]; see [`Error`] for those any call can return.

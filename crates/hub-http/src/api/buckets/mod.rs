@@ -36,6 +36,13 @@ operation! {
     ///
     /// Endpoint: `POST /api/buckets/{bucket_id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let bucket = api.create_bucket("ada/checkpoints").private(true).exist_ok(true).await?;
+    /// println!("{bucket:?}");
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Conflict`] when it is there already, unless `exist_ok`; see [`Error`] for those any call can return.
@@ -114,6 +121,13 @@ operation! {
     ///
     /// Endpoint: `GET /api/buckets/{bucket_id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let bucket = api.bucket_info("ada/checkpoints").await?;
+    /// println!("{} bytes in {} files", bucket.size, bucket.total_files);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
@@ -135,6 +149,14 @@ operation! {
     /// Lists a namespace's buckets.
     ///
     /// Endpoint: `GET /api/buckets/{namespace}`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for bucket in api.list_buckets().namespace("ada").wait()? {
+    ///     println!("{}", bucket?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -162,6 +184,12 @@ operation! {
     ///
     /// Endpoint: `DELETE /api/buckets/{bucket_id}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_bucket("ada/checkpoints").missing_ok(true).await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::BucketNotFound`], unless `missing_ok`; see [`Error`] for those any call can return.
@@ -187,6 +215,12 @@ operation! {
     ///
     /// Endpoint: `POST /api/repos/move`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.move_bucket("ada/checkpoints", "lab/checkpoints").await?;
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::BucketNotFound`]; see [`Error`] for those any call can return.
@@ -211,6 +245,12 @@ operation! {
     /// Makes a bucket private or public.
     ///
     /// Endpoint: `PUT /api/buckets/{bucket_id}/settings`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_bucket_settings("ada/checkpoints", true).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -241,6 +281,13 @@ operation! {
     /// or below it is left out here.
     ///
     /// Endpoint: `GET /api/buckets/{bucket_id}/tree[/{prefix}]`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let tree = api.list_bucket_tree("ada/checkpoints").prefix("step-1000").recursive(true);
+    /// println!("{} entries", tree.await?.collect_all().await?.len());
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -294,6 +341,14 @@ operation! {
     /// Tells of files of a bucket by their paths; those that are not there are left out.
     ///
     /// Endpoint: `POST /api/buckets/{bucket_id}/paths-info`, 1000 paths a call.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let files = api.get_bucket_paths_info("ada/checkpoints", ["config.json", "missing.json"]).await?;
+    /// // What is not there is left out.
+    /// assert_eq!(files.len(), 1);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -32,6 +32,17 @@ operation! {
     ///
     /// Endpoint: `POST /api/jobs/{namespace}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api
+    ///     .run_job("python:3.12", ["python", "-c", "print('hello')"])
+    ///     .flavor("cpu-basic")
+    ///     .timeout("10m")
+    ///     .await?;
+    /// println!("{}", job.id);
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::Invalid`] for settings that cannot be right; see [`Error`] for those any call can return.
@@ -110,6 +121,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/jobs/{namespace}`
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for job in api.list_jobs().status(["RUNNING"]).wait()? {
+    ///     println!("{}", job?.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -174,11 +193,25 @@ job_operation! {
     /// Gives a job.
     ///
     /// Endpoint: `GET /api/jobs/{namespace}/{job_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api.inspect_job("687f911eaea852de79c4a50a").await?;
+    /// println!("{:?}", job.status);
+    /// # Ok(()) }
+    /// ```
     inspect_job InspectJob InspectJobArgs get "";
 
     /// Runs a job again and gives the new one.
     ///
     /// Endpoint: `POST /api/jobs/{namespace}/{job_id}/duplicate`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let again = api.rerun_job("687f911eaea852de79c4a50a").await?;
+    /// println!("{}", again.id);
+    /// # Ok(()) }
+    /// ```
     rerun_job RerunJob RerunJobArgs post "/duplicate";
 }
 
@@ -188,6 +221,12 @@ operation! {
     /// Cancels a job.
     ///
     /// Endpoint: `POST /api/jobs/{namespace}/{job_id}/cancel`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.cancel_job("687f911eaea852de79c4a50a").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -214,6 +253,12 @@ operation! {
     /// Sets which of a job's ports can be reached: the whole list, none if none is given.
     ///
     /// Endpoint: `PUT /api/jobs/{namespace}/{job_id}/expose`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_job_expose("687f911eaea852de79c4a50a").expose([8000u16]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -248,6 +293,12 @@ operation! {
     /// Sets a job's labels: the whole set, not an addition to it.
     ///
     /// Endpoint: `PUT /api/jobs/{namespace}/{job_id}/labels`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_job_labels("687f911eaea852de79c4a50a", [("project", "demo")]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -284,6 +335,15 @@ operation! {
     /// has ended; when the connection drops it is made again, and what was seen is not given twice.
     ///
     /// Endpoint: `GET /api/jobs/{namespace}/{job_id}/logs` (server-sent events)
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// // Until the job ends: a connection that drops is taken up where it was.
+    /// for line in api.fetch_job_logs("687f911eaea852de79c4a50a").follow(true).wait()? {
+    ///     println!("{}", line?);
+    /// }
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -324,6 +384,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/jobs/{namespace}/{job_id}/metrics` (server-sent events)
     ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for sample in api.fetch_job_metrics("687f911eaea852de79c4a50a").wait()? {
+    ///     println!("{}", sample?);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::JobNotFound`]; see [`Error`] for those any call can return.
@@ -359,6 +427,14 @@ operation! {
     /// Waits until a job has ended, or stands where it is waited for, and gives it. A job that failed is no error here.
     ///
     /// Endpoint: `GET /api/jobs/{namespace}/{job_id}`, again and again.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api.run_job("python:3.12", ["python", "--version"]).await?;
+    /// let ended = api.wait_for_job(job.id).timeout(600.0).await?;
+    /// println!("{:?}", ended[0].status);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -408,6 +484,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/jobs/hardware`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for hardware in api.list_jobs_hardware().await? {
+    ///     println!("{hardware:?}");
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -426,6 +510,16 @@ operation! {
     /// Runs a command in a container on a schedule.
     ///
     /// Endpoint: `POST /api/scheduled-jobs/{namespace}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api
+    ///     .create_scheduled_job("python:3.12", ["python", "-c", "print('every day')"], "@daily")
+    ///     .concurrency(false)
+    ///     .await?;
+    /// println!("{}", job.id);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -501,6 +595,14 @@ operation! {
     ///
     /// Endpoint: `GET /api/scheduled-jobs/{namespace}`
     ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for job in api.list_scheduled_jobs().await? {
+    ///     println!("{}", job.id);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// See [`Error`] for those any call can return.
@@ -544,6 +646,13 @@ operation! {
     /// Gives a job on a schedule.
     ///
     /// Endpoint: `GET /api/scheduled-jobs/{namespace}/{scheduled_job_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api.inspect_scheduled_job("687f911eaea852de79c4a50a").await?;
+    /// println!("{:?}", job.schedule);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -597,16 +706,34 @@ scheduled_operation! {
     /// Deletes a job on a schedule; runs of it go on.
     ///
     /// Endpoint: `DELETE /api/scheduled-jobs/{namespace}/{scheduled_job_id}`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.delete_scheduled_job("687f911eaea852de79c4a50a").await?;
+    /// # Ok(()) }
+    /// ```
     delete_scheduled_job DeleteScheduledJob DeleteScheduledJobArgs delete "";
 
     /// Suspends a job on a schedule.
     ///
     /// Endpoint: `POST /api/scheduled-jobs/{namespace}/{scheduled_job_id}/suspend`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.suspend_scheduled_job("687f911eaea852de79c4a50a").await?;
+    /// # Ok(()) }
+    /// ```
     suspend_scheduled_job SuspendScheduledJob SuspendScheduledJobArgs post "/suspend";
 
     /// Resumes a suspended job on a schedule.
     ///
     /// Endpoint: `POST /api/scheduled-jobs/{namespace}/{scheduled_job_id}/resume`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.resume_scheduled_job("687f911eaea852de79c4a50a").await?;
+    /// # Ok(()) }
+    /// ```
     resume_scheduled_job ResumeScheduledJob ResumeScheduledJobArgs post "/resume";
 }
 
@@ -616,6 +743,13 @@ operation! {
     /// Runs a job on a schedule now, and gives the run.
     ///
     /// Endpoint: `POST /api/scheduled-jobs/{namespace}/{scheduled_job_id}/run`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let run = api.trigger_scheduled_job("687f911eaea852de79c4a50a").await?;
+    /// println!("{}", run.id);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -643,6 +777,12 @@ operation! {
     /// Changes when a job on a schedule runs.
     ///
     /// Endpoint: `POST /api/scheduled-jobs/{namespace}/{scheduled_job_id}/schedule`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_scheduled_job_schedule("687f911eaea852de79c4a50a", "0 6 * * 1").await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
@@ -673,6 +813,12 @@ operation! {
     /// Sets the labels of a job on a schedule: the whole set, not an addition to it.
     ///
     /// Endpoint: `PUT /api/scheduled-jobs/{namespace}/{scheduled_job_id}/labels`
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// api.update_scheduled_job_labels("687f911eaea852de79c4a50a", [("project", "demo")]).await?;
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
