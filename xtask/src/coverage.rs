@@ -1,4 +1,5 @@
-//! `cargo xtask coverage`: every public operation of the official client has one of ours, and a table says which.
+//! `cargo xtask coverage`: every public operation of the official client has one of ours, a table says which, and each says
+//! what it asks, how it fails and how it is used.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -29,6 +30,8 @@ struct Ours {
     method: String,
     /// The file that defines it.
     file: String,
+    /// What its documentation has not.
+    lacks: Vec<&'static str>,
 }
 
 /// Fails naming each operation that is missing, and when the table is not what the source says. With `write`, writes it.
@@ -42,9 +45,9 @@ pub(crate) fn run(sh: &Shell, write: bool) -> Result<()> {
     for (folder, context) in SOURCES {
         for path in rust_files(&root.join(folder))? {
             let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
-            for (name, method) in methods(&sh.read_file(&path)?, context) {
+            for Method { name, method, lacks } in methods(&sh.read_file(&path)?, context) {
                 let (method, file) = (format!("{context}::{method}"), file.clone());
-                ours.entry(name).or_insert(Ours { method, file });
+                ours.entry(name).or_insert(Ours { method, file, lacks });
             }
         }
     }
@@ -59,6 +62,17 @@ pub(crate) fn run(sh: &Shell, write: bool) -> Result<()> {
             missing.len(),
             theirs.len(),
             missing.join(", ")
+        );
+    }
+    let undocumented: Vec<String> = (theirs.iter().map(|operation| &ours[&operation.name]))
+        .filter(|ours| !ours.lacks.is_empty())
+        .map(|ours| format!("{} ({}) has no {}", ours.method, ours.file, ours.lacks.join(", no ")))
+        .collect();
+    if !undocumented.is_empty() {
+        bail!(
+            "{} operations lack documentation:\n{}",
+            undocumented.len(),
+            undocumented.join("\n")
         );
     }
     let table = table(&theirs, &ours);
@@ -124,28 +138,78 @@ fn cells(line: &str) -> Option<Vec<&str>> {
     Some(inner.split('|').map(str::trim).collect())
 }
 
-/// The public methods of `context` in a source file, each by its name and by its aliases in the documentation.
-fn methods(source: &str, context: &str) -> Vec<(String, String)> {
+/// A public method, by its name or by an alias in its documentation.
+#[derive(Debug, Clone, PartialEq)]
+struct Method {
+    name: String,
+    method: String,
+    lacks: Vec<&'static str>,
+}
+
+/// The public methods of `context` in a source file.
+fn methods(source: &str, context: &str) -> Vec<Method> {
     let operation = format!("impl {context}, ");
     let block = format!("impl {context} {{");
     let mut inside = false;
     let mut aliases = Vec::new();
     let mut found = Vec::new();
+    // What stands above the current line, and what the definition of the family adds that it may be a member of.
+    let (mut docs, mut family, mut families) = (String::new(), String::new(), BTreeMap::new());
+    let mut defines: Option<&str> = None;
     for line in source.lines() {
         let text = line.trim();
+        if let Some(name) = line
+            .strip_prefix("macro_rules! ")
+            .and_then(|rest| rest.strip_suffix(" {"))
+        {
+            defines = Some(name);
+        } else if let Some(added) = line.strip_suffix("! {").and_then(|name| families.get(name)) {
+            family = String::clone(added);
+        }
+        if let Some(doc) = text.strip_prefix("///") {
+            docs += doc.trim_start();
+            docs.push('\n');
+            if let Some(name) = defines {
+                *families.entry(name).or_default() += &format!("{}\n", doc.trim_start());
+            }
+            continue;
+        }
         if text.starts_with(&operation) || line == block {
             inside = true;
             aliases.clear();
         } else if line == "}" {
-            inside = false;
+            (inside, defines) = (false, None);
+            family.clear();
         } else if let Some(alias) = text.strip_prefix("#[doc(alias = \"") {
             aliases.extend(alias.split('"').next().map(str::to_owned));
         } else if let Some(name) = function(text).filter(|_| inside).or_else(|| member(text)) {
-            found.push((name.to_owned(), name.to_owned()));
-            found.extend(aliases.drain(..).map(|alias| (alias, name.to_owned())));
+            let lacks = lacks(&format!("{docs}{family}"));
+            for alias in std::iter::once(name.to_owned()).chain(aliases.drain(..)) {
+                found.push(Method {
+                    name: alias,
+                    method: name.to_owned(),
+                    lacks: lacks.clone(),
+                });
+            }
+        }
+        if !text.starts_with("#[") {
+            docs.clear();
         }
     }
     found
+}
+
+/// What an operation's documentation should have and has not. One that asks no server says `Endpoint: none`.
+fn lacks(docs: &str) -> Vec<&'static str> {
+    let begins = |beginning: &str| docs.lines().any(|line| line.starts_with(beginning));
+    [
+        ("endpoint", begins("Endpoint: ") || begins("Endpoints: ")),
+        ("part on errors", begins("# Errors")),
+        ("example", begins("```")),
+    ]
+    .into_iter()
+    .filter_map(|(what, there)| (!there).then_some(what))
+    .collect()
 }
 
 /// The name of a public function whose definition begins here.
@@ -201,7 +265,7 @@ fn table(theirs: &[Theirs], ours: &BTreeMap<String, Ours>) -> String {
             "\n## {group}\n\n| Python | Rust | endpoint |\n| --- | --- | --- |\n"
         );
         for Theirs { name, endpoint, .. } in theirs.iter().filter(|operation| operation.group == group) {
-            let Ours { method, file } = &ours[name];
+            let Ours { method, file, .. } = &ours[name];
             let _ = writeln!(text, "| `{name}` | [`{method}`](../{file}) | {endpoint} |");
         }
     }
@@ -217,6 +281,12 @@ operation! {
     impl HfApi, Error;
 
     /// Makes it.
+    ///
+    /// Endpoint: `POST /api/make`
+    ///
+    /// # Errors
+    ///
+    /// When it is there.
     #[doc(alias = "hf_make")]
     pub fn make(
         name: String,
@@ -227,8 +297,24 @@ impl Other {
     pub fn not_ours(&self) {}
 }
 
+/// Declares alike ones.
+macro_rules! family_of_operations {
+    ($($(#[$meta:meta])* $name:ident $op:ident $args:ident $method:ident $rest:literal;)+) => { $(
+        $(#[$meta])*
+        ///
+        /// # Errors
+        ///
+        /// When it is not there.
+        pub fn $name() {}
+    )+ };
+}
+
 family_of_operations! {
     /// Pauses it.
+    ///
+    /// ```
+    /// pause_it();
+    /// ```
     pause_it PauseIt PauseItArgs post "pause";
 }
 
@@ -242,9 +328,16 @@ impl HfApi {
     #[test]
     fn methods_are_found_with_their_aliases() {
         let found = methods(SOURCE, "HfApi");
-        let names: Vec<&str> = found.iter().map(|(name, _)| name.as_str()).collect();
+        let names: Vec<&str> = found.iter().map(|found| found.name.as_str()).collect();
         assert_eq!(names, ["make", "hf_make", "pause_it", "fetch"]);
-        assert_eq!(found[1].1, "make");
+        assert_eq!(found[1].method, "make");
+    }
+
+    #[test]
+    fn what_documentation_lacks_is_told() {
+        let lacks: Vec<_> = methods(SOURCE, "HfApi").into_iter().map(|found| found.lacks).collect();
+        let all = ["endpoint", "part on errors", "example"];
+        assert_eq!(lacks, [&all[2..], &all[2..], &all[..1], &all[..]]);
     }
 
     #[test]
@@ -254,14 +347,9 @@ impl HfApi {
         assert_eq!(theirs.len(), 2);
         let ours = methods(SOURCE, "HfApi")
             .into_iter()
-            .map(|(name, method)| {
-                (
-                    name,
-                    Ours {
-                        method,
-                        file: "f.rs".into(),
-                    },
-                )
+            .map(|Method { name, method, lacks }| {
+                let file = "f.rs".into();
+                (name, Ours { method, file, lacks })
             })
             .collect();
         assert_eq!(listed(&table(&theirs, &ours)).unwrap(), theirs);

@@ -39,6 +39,16 @@ operation! {
     /// The file is not to be changed: it is shared by every revision that has the same content. In `local_dir` it is the
     /// caller's own.
     ///
+    /// Endpoint: `GET /{repo}/resolve/{revision}/{filename}`, after `HEAD` where its hash is not known.
+    ///
+    /// ```no_run
+    /// # async fn example() -> hub_cache::Result<()> {
+    /// let hub = hub_cache::HubCache::from_env()?;
+    /// let path = hub.download_file("openai-community/gpt2", "config.json").revision("main").await?;
+    /// println!("{}", path.display());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::NotCached`] when the Hub cannot be asked and the file is not here; [`Error::Http`] with what the Hub says

@@ -36,6 +36,20 @@ operation! {
     ///
     /// Where the Hub cannot be reached, a snapshot that is here is given if it is complete as far as that can be told.
     ///
+    /// Endpoints: `GET /api/{models|datasets|spaces}/{repo_id}/revision/{revision}` and `/tree/{commit}`, then as for
+    /// [`HubCache::download_file`].
+    ///
+    /// ```no_run
+    /// # async fn example() -> hub_cache::Result<()> {
+    /// let hub = hub_cache::HubCache::from_env()?;
+    /// let folder = hub
+    ///     .snapshot_download("openai-community/gpt2")
+    ///     .allow_patterns(["*.json", "*.safetensors"])
+    ///     .await?;
+    /// println!("{}", folder.display());
+    /// # Ok(()) }
+    /// ```
+    ///
     /// # Errors
     ///
     /// [`Error::IncompleteSnapshot`] when files are missing that cannot be fetched, [`Error::UnprovenSnapshot`] with
@@ -86,6 +100,16 @@ operation! {
     ///
     /// The snapshot is that of the revision, as it was when it was last asked for; without a revision that of `main`,
     /// else the only one. A plain folder is compared with the revision, by default `main`.
+    ///
+    /// Endpoint: `GET /api/{models|datasets|spaces}/{repo_id}/tree/{revision}`
+    ///
+    /// ```no_run
+    /// # async fn example() -> hub_cache::Result<()> {
+    /// let hub = hub_cache::HubCache::from_env()?;
+    /// let found = hub.verify_repo_checksums("openai-community/gpt2").await?;
+    /// println!("{found:?}");
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///

@@ -68,6 +68,8 @@ impl HfApi {
     ///
     /// Takes operations of this crate and of those above it, and any other future of a `Result`.
     ///
+    /// Endpoint: none; the operation asks its own.
+    ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
     /// let first = api.run_as_future(api.create_repo("ada/demo").exist_ok(true));
@@ -77,6 +79,10 @@ impl HfApi {
     /// assert!(first.is_done());
     /// # Ok(()) }
     /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of the operation, from the job; [`Error::Aborted`] from one that was aborted.
     pub fn run_as_future<W, T, E>(&self, operation: W) -> Job<T, E>
     where
         W: IntoFuture<Output = Result<T, E>>,

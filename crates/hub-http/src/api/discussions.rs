@@ -194,6 +194,8 @@ operation! {
     ///
     /// The same as [`HfApi::create_discussion`] with `pull_request`.
     ///
+    /// Endpoint: as for [`HfApi::create_discussion`].
+    ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
     /// let draft = api.create_pull_request("ada/demo", "A better card").await?;

@@ -70,6 +70,9 @@ operation! {
     /// Reads the headers of all of a repo's safetensors weights: `model.safetensors`, or the files that
     /// `model.safetensors.index.json` names.
     ///
+    /// Endpoints: `HEAD /{repo}/resolve/{revision}/model.safetensors`, or the index of the shards, and `GET` with `Range` for each
+    /// header.
+    ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
     /// let metadata = api.get_safetensors_metadata("bigscience/bloomz-560m").await?;

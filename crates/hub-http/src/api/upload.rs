@@ -616,6 +616,8 @@ operation! {
 
     /// Uploads one file: a commit with one addition. See [`HfApi::create_commit`].
     ///
+    /// Endpoints: as for [`HfApi::create_commit`].
+    ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
     /// let commit = api.upload_file("ada/demo", "out/model.safetensors", "model.safetensors").await?;
@@ -842,6 +844,8 @@ operation! {
 
     /// Deletes a file: a commit with one deletion.
     ///
+    /// Endpoint: as for [`HfApi::create_commit`].
+    ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
     /// api.delete_file("ada/demo", "old.bin").await?;
@@ -893,6 +897,8 @@ operation! {
     impl HfApi, Error;
 
     /// Deletes a folder and all that is in it: a commit with one deletion.
+    ///
+    /// Endpoint: as for [`HfApi::create_commit`].
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
@@ -946,6 +952,8 @@ operation! {
 
     /// Deletes the files that match any of some patterns, in one commit. `.gitattributes` stays. Where no file matches, no
     /// commit is made and the head is given.
+    ///
+    /// Endpoints: as for [`HfApi::list_repo_files`], then for [`HfApi::create_commit`].
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
@@ -1007,6 +1015,9 @@ operation! {
     ///
     /// Files that the Hub wants in git itself are left alone. What is uploaded and never committed is removed by the Hub
     /// after some hours.
+    ///
+    /// Endpoints: `POST /api/{models|datasets|spaces|kernels}/{repo_id}/preupload/{revision}`, then `POST
+    /// /{repo}.git/info/lfs/objects/batch` and where it says that the bytes go, or Xet storage.
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
