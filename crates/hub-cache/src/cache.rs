@@ -120,7 +120,7 @@ impl Cache {
     /// Whether a content is flushed to the disk before it gets its name; off by default, as in all other clients.
     ///
     /// A process that ends never leaves a wrong file under a final name. A loss of power within about half a minute may,
-    /// unless this is on; [`verify_repo_checksums`](crate::Hub::verify_repo_checksums) finds such files. Each flush waits
+    /// unless this is on; [`verify_repo_checksums`](crate::HubCache::verify_repo_checksums) finds such files. Each flush waits
     /// for the disk: many small files take several times as long.
     pub fn with_durable(mut self, durable: bool) -> Self {
         self.durable = durable;

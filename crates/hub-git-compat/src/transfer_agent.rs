@@ -287,7 +287,7 @@ mod tests {
         let (said, result) = answers(
             &[init("upload"), line, json!({"event": "terminate"})],
             |upload, report| {
-                assert_eq!(upload.action.header["1"], "https://store.example/1");
+                assert_eq!(upload.action.header.0["1"], "https://store.example/1");
                 for _ in 0..4 {
                     report.advance(1 << 20);
                 }

@@ -1,11 +1,12 @@
 //! Git LFS as the Hub speaks it: what an upload asks for and is told.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
-use crate::Sha256;
 use crate::model::{open_enum, reply};
+use crate::{Secret, Sha256};
 
 open_enum! {
     /// How a large file is sent.
@@ -36,6 +37,17 @@ pub struct LfsPointer {
     pub size: u64,
 }
 
+/// The headers of an action, or the addresses of its parts; `Debug` shows the names alone, for the values are signed.
+#[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct LfsHeader(pub BTreeMap<String, serde_json::Value>);
+
+impl fmt::Debug for LfsHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
 crate::argument!(LfsAction);
 
 reply! {
@@ -59,10 +71,10 @@ reply! {
 
     /// A request that the client is to make.
     LfsAction {
-        /// Where to.
-        href: String,
+        /// Where to. Its signature is as good as a token as long as it lasts.
+        href: Secret,
         /// Headers to send; of a multipart upload the parts' addresses.
-        header = BTreeMap<String, serde_json::Value>,
+        header = LfsHeader,
     }
 
     /// The requests that store one large file.
@@ -97,5 +109,23 @@ reply! {
         transfer?: LfsTransfer,
         /// The files.
         objects: Vec<LfsObject>,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signed_address_is_not_shown() {
+        let json =
+            r#"{"href": "https://store.example/x?sig=s3cret", "header": {"1": "https://store.example/1?sig=s3cret"}}"#;
+        let action: LfsAction = serde_json::from_str(json).unwrap();
+        let text = format!("{action:?}");
+        assert!(!text.contains("s3cret") && text.contains("\"1\""), "{text}");
+        assert_eq!(
+            serde_json::to_value(&action).unwrap()["header"]["1"],
+            "https://store.example/1?sig=s3cret"
+        );
     }
 }

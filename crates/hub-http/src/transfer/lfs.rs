@@ -169,17 +169,17 @@ async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, bar: &Arc<F
         return Ok(Outcome::Skipped);
     };
     if let Some(upload) = &actions.upload {
-        if upload.header.contains_key("chunk_size") {
+        if upload.header.0.contains_key("chunk_size") {
             multipart(api, file, upload, bar).await?;
         } else {
             basic(api, file, upload, bar).await?;
         }
     }
     if let Some(verify) = &actions.verify {
-        let href = api.shared.config.endpoint.rewrite(&verify.href);
+        let href = api.shared.config.endpoint.rewrite(verify.href.reveal());
         let ours = api.is_hub_address(&href) && api.token().await?.is_some();
         let mut request = Request::post(href);
-        for (name, value) in &verify.header {
+        for (name, value) in &verify.header.0 {
             let name = header_name(verify, name)?;
             // Our own token is the one that the Hub wants from us.
             if !(ours && name == AUTHORIZATION) {
@@ -240,7 +240,7 @@ impl PutLfsObjectArgs {
             bar: None,
         };
         let bar = file.bar(&self.progress);
-        let sent = if self.action.header.contains_key("chunk_size") {
+        let sent = if self.action.header.0.contains_key("chunk_size") {
             multipart(&api, &file, &self.action, &bar).await
         } else {
             basic(&api, &file, &self.action, &bar).await
@@ -252,8 +252,8 @@ impl PutLfsObjectArgs {
 
 /// One request with all bytes.
 async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FileProgress>) -> Result<()> {
-    let mut request = Request::put(api.shared.config.endpoint.rewrite(&action.href)).to_store();
-    for (name, value) in &action.header {
+    let mut request = Request::put(api.shared.config.endpoint.rewrite(action.href.reveal())).to_store();
+    for (name, value) in &action.header.0 {
         request = with_header(request, action, header_name(action, name)?, value)?;
     }
     let request = range(request, file, 0, file.pointer.size, bar);
@@ -262,16 +262,17 @@ async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FilePr
 
 /// A request for each part, then one that puts them together.
 async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FileProgress>) -> Result<()> {
-    let malformed = |problem: String| Error::malformed(&action.href, problem);
-    let chunk_size = match &action.header["chunk_size"] {
+    let malformed = |problem: String| Error::malformed(action.href.reveal(), problem);
+    let chunk_size = match &action.header.0["chunk_size"] {
         Value::String(text) => text.parse::<u64>().ok(),
         value => value.as_u64(),
     };
     let Some(chunk_size) = chunk_size.filter(|size| *size > 0) else {
-        return Err(malformed(format!("a part size of {}", action.header["chunk_size"])));
+        return Err(malformed(format!("a part size of {}", action.header.0["chunk_size"])));
     };
     let mut parts: Vec<(u64, &str)> = action
         .header
+        .0
         .iter()
         .filter(|(key, _)| !key.is_empty() && key.bytes().all(|b| b.is_ascii_digit()))
         .filter_map(|(key, url)| Some((key.parse().ok()?, url.as_str()?)))
@@ -302,7 +303,7 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<Fi
         .buffered(PARTS_AT_ONCE)
         .try_collect()
         .await?;
-    let request = Request::post(api.shared.config.endpoint.rewrite(&action.href))
+    let request = Request::post(api.shared.config.endpoint.rewrite(action.href.reveal()))
         .to_store()
         .json(&json!({ "oid": file.pointer.oid, "parts": parts }))
         .header(ACCEPT, LFS_JSON)
@@ -336,7 +337,7 @@ fn range(request: Request, file: &LfsFile, start: u64, end: u64, bar: &Arc<FileP
 
 fn header_name(action: &LfsAction, name: &str) -> Result<HeaderName> {
     name.parse()
-        .map_err(|_| Error::malformed(&action.href, "a header name that cannot be sent"))
+        .map_err(|_| Error::malformed(action.href.reveal(), "a header name that cannot be sent"))
 }
 
 /// Adds a header that the server asks for, except for those that say how the body is sent: that is for us to say.
@@ -345,8 +346,8 @@ fn with_header(request: Request, action: &LfsAction, name: HeaderName, value: &V
         return Ok(request);
     }
     let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut value =
-        HeaderValue::from_str(&text).map_err(|_| Error::malformed(&action.href, "a header that cannot be sent"))?;
+    let mut value = HeaderValue::from_str(&text)
+        .map_err(|_| Error::malformed(action.href.reveal(), "a header that cannot be sent"))?;
     value.set_sensitive(true);
     Ok(request.header(name, value))
 }
