@@ -190,6 +190,10 @@ fn table() -> Vec<Call> {
     table
 }
 
+/// Arguments that change nothing on the wire (how long is waited, what is printed, what is kept in memory) and are data only
+/// where the operation is ours to bound.
+const LOCAL: [&str; 4] = ["timeout", "free_memory", "verbose", "quiet"];
+
 impl Call {
     fn called(self, name: &'static str) -> Self {
         Self { name, ..self }
@@ -212,13 +216,12 @@ impl Call {
         let world = World { api, cache };
         to_files(&mut args, folder.path())?;
         let mut begun = (self.begin)(&world, Value::Object(args.clone()));
-        // Where it bounds a wait and is no argument of ours as data, it changes nothing on the wire.
-        if begun
-            .as_ref()
-            .is_err_and(|err| err.to_string().contains("unknown field `timeout`"))
-        {
-            args.remove("timeout");
-            begun = (self.begin)(&world, Value::Object(args));
+        for name in LOCAL {
+            let unknown = format!("unknown field `{name}`");
+            if begun.as_ref().is_err_and(|err| err.to_string().contains(&unknown)) {
+                args.remove(name);
+                begun = (self.begin)(&world, Value::Object(args.clone()));
+            }
         }
         Ok(match begun {
             Err(problem) => Called::NotAccepted(problem.to_string()),
