@@ -109,6 +109,11 @@ impl TestHub {
         self.server.blob_url()
     }
 
+    /// Where it and the origin of the large files listen.
+    pub fn listens_at(&self) -> [std::net::SocketAddr; 2] {
+        self.server.listens_at()
+    }
+
     /// The folder that holds all of it.
     pub fn root(&self) -> &Path {
         self.server.root()

@@ -12,6 +12,7 @@ mod filter;
 mod hub;
 mod proxy;
 mod scanner;
+mod tls;
 pub mod wire;
 
 pub use command::{Cmd, Output};
@@ -20,3 +21,4 @@ pub use filter::filter;
 pub use hub::{ADA, ADA_READS, BOB, TestHub, files_below, noise};
 pub use proxy::{Carried, Proxy};
 pub use scanner::Scanner;
+pub use tls::TlsFront;

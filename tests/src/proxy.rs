@@ -1,4 +1,5 @@
-//! A forward proxy for plain HTTP between the clients of a test and its Hub: it notes, counts and slows what it carries.
+//! A forward proxy between the clients of a test and its Hub: it notes, counts and slows what it carries.
+//! Of TLS it sees the address of the connection alone.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -32,6 +33,7 @@ struct Entry {
     method: String,
     address: String,
     range: Option<String>,
+    credentials: Option<String>,
     status: AtomicU16,
     bytes: AtomicU64,
 }
@@ -45,6 +47,8 @@ pub struct Carried {
     pub address: String,
     /// The range that was asked for.
     pub range: Option<String>,
+    /// What the client said to the proxy about who it is.
+    pub credentials: Option<String>,
     /// The answer's status; 0 while there is none.
     pub status: u16,
     /// The bytes of the answer's body that were handed on.
@@ -169,6 +173,7 @@ impl Entry {
             method: self.method.clone(),
             address: self.address.clone(),
             range: self.range.clone(),
+            credentials: self.credentials.clone(),
             status: self.status.load(Ordering::SeqCst),
             bytes: self.bytes.load(Ordering::SeqCst),
         }
@@ -181,22 +186,41 @@ fn carry(mut client: TcpStream, shared: &Shared) -> Option<()> {
     let (first, headers) = head.split_once("\r\n")?;
     let mut words = first.split(' ');
     let (method, address) = (words.next()?, words.next()?);
-    // A request through a proxy names the whole address.
-    let (host, path) = address.strip_prefix("http://")?.split_once('/')?;
     let header = |name: &str| {
         headers.lines().find_map(|line| {
             let (key, value) = line.split_once(':')?;
             key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         })
     };
-    let entry = Arc::new(Entry {
-        method: method.to_owned(),
-        address: format!("http://{host}/{}", path.split('?').next().unwrap_or_default()),
-        range: header("range"),
-        status: 0.into(),
-        bytes: 0.into(),
-    });
-    shared.log.lock().ok()?.push(entry.clone());
+    let note = |address: String| {
+        let entry = Arc::new(Entry {
+            method: method.to_owned(),
+            address,
+            range: header("range"),
+            credentials: header("proxy-authorization"),
+            status: 0.into(),
+            bytes: 0.into(),
+        });
+        shared.log.lock().ok()?.push(entry.clone());
+        Some(entry)
+    };
+    if method == "CONNECT" {
+        let entry = note(address.to_owned())?;
+        let mut server = TcpStream::connect(address).ok()?;
+        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n").ok()?;
+        entry.status.store(200, Ordering::SeqCst);
+        server.write_all(&rest).ok()?;
+        let (mut from, mut to) = (client.try_clone().ok()?, server.try_clone().ok()?);
+        thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            to.shutdown(Shutdown::Write)
+        });
+        std::io::copy(&mut server, &mut client).ok()?;
+        return client.shutdown(Shutdown::Both).ok();
+    }
+    // A request through a proxy names the whole address.
+    let (host, path) = address.strip_prefix("http://")?.split_once('/')?;
+    let entry = note(format!("http://{host}/{}", path.split('?').next().unwrap_or_default()))?;
 
     let mut server = TcpStream::connect(host).ok()?;
     let kept: String = headers

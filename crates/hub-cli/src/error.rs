@@ -264,7 +264,11 @@ fn class_of_http(err: &hub_http::Error) -> Option<Class> {
         E::Conflict(_) => Class::Conflict,
         E::RateLimited(_) => Class::RateLimited,
         E::Offline { .. } => Class::Offline,
-        E::Connect { .. } | E::Timeout { .. } | E::Transport { .. } | E::TooManyRedirects { .. } => Class::Network,
+        E::Connect { .. }
+        | E::Certificate { .. }
+        | E::Timeout { .. }
+        | E::Transport { .. }
+        | E::TooManyRedirects { .. } => Class::Network,
         E::MalformedReply { .. } => Class::Server,
         E::Integrity { .. } => Class::Integrity,
         E::Invalid(_) => Class::Usage,

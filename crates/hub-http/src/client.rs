@@ -103,6 +103,8 @@ pub(crate) struct Config {
     pub(crate) xet: xet::Settings,
     proxies: Vec<reqwest::Proxy>,
     ca_bundle: Option<PathBuf>,
+    /// What `SSL_CERT_FILE` names: TLS libraries on Linux know that variable, elsewhere it is read here.
+    system_bundle: Option<PathBuf>,
 }
 
 /// The Hub's services that have hosts of their own. The token goes there too: they belong to the Hub.
@@ -151,7 +153,7 @@ impl HfApi {
     /// `HF_OIDC_RESOURCE`, `HF_OIDC_ID_TOKEN`, `GITHUB_ACTIONS`, `ACTIONS_ID_TOKEN_REQUEST_URL`,
     /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`,
     /// `HUB_BANDWIDTH_LIMIT`, `HUB_VERIFY`, `HF_HUB_DISABLE_XET`, `HF_XET_CACHE`, `HF_XET_HIGH_PERFORMANCE`,
-    /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE` and the usual proxy variables; [`hub_types::env`] says what each does.
+    /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and the usual proxy variables; [`hub_types::env`] says what each does.
     ///
     /// # Errors
     ///
@@ -275,6 +277,7 @@ pub struct HfApiBuilder {
     xet: xet::Settings,
     proxies: Vec<String>,
     ca_bundle: Option<PathBuf>,
+    system_bundle: Option<PathBuf>,
 }
 
 impl Default for HfApiBuilder {
@@ -298,6 +301,7 @@ impl Default for HfApiBuilder {
             xet: xet::Settings::default(),
             proxies: Vec::new(),
             ca_bundle: None,
+            system_bundle: None,
         }
     }
 }
@@ -336,7 +340,9 @@ impl HfApiBuilder {
                 .is_some_and(|v| matches!(v.to_ascii_lowercase().as_str(), "0" | "off" | "no" | "false")),
             ca_bundle: env
                 .path(env::HUB_CA_BUNDLE)
-                .or_else(|| env.path(env::REQUESTS_CA_BUNDLE)),
+                .or_else(|| env.path(env::REQUESTS_CA_BUNDLE))
+                .or_else(|| env.path(env::CURL_CA_BUNDLE)),
+            system_bundle: env.path(env::SSL_CERT_FILE),
             xet: xet::Settings {
                 disabled: env.flag(env::HF_HUB_DISABLE_XET),
                 from_env: true,
@@ -518,6 +524,7 @@ impl HfApiBuilder {
             xet: self.xet,
             proxies,
             ca_bundle: self.ca_bundle,
+            system_bundle: self.system_bundle,
         };
         let calls = config.client(Some(CALL_IDLE_TIMEOUT), false)?;
         let most = config.max_connections.saturating_mul(4).min(Semaphore::MAX_PERMITS);
@@ -601,7 +608,7 @@ impl Config {
         for proxy in &self.proxies {
             builder = builder.proxy(proxy.clone());
         }
-        if let Some(path) = &self.ca_bundle {
+        for path in self.ca_bundle.iter().chain(&self.system_bundle) {
             let pem = fs_err::read(path)?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| {
                 ValidationError::new(

@@ -50,6 +50,19 @@ impl Endpoint {
                 .any(|origin| Url::parse(origin).is_ok_and(|hub| hub.origin() == url.origin()))
     }
 
+    /// Where a redirect from `url` goes: on a mirror, what the public Hub has is asked of the mirror. Only where the mirror
+    /// sends us to the Hub for the very thing that it was asked for, it is asked of the Hub.
+    pub(crate) fn kept(&self, target: Url, url: &Url) -> Url {
+        let is_public = |base: &str| target.as_str().starts_with(&format!("{base}/"));
+        if !is_public(DEFAULT_ENDPOINT) && !is_public(STAGING_ENDPOINT) {
+            return target;
+        }
+        match Url::parse(&self.rewrite(target.as_str())) {
+            Ok(kept) if kept != *url => kept,
+            _ => target,
+        }
+    }
+
     /// Rewrites an address that the server gave: on a mirror, the public Hub's addresses become the mirror's.
     ///
     /// As the Python client's `utils.fix_hf_endpoint_in_url`.
@@ -98,6 +111,27 @@ mod tests {
             ("https://HF.co/x", true),
         ] {
             assert_eq!(mirror.is_hub_origin(&Url::parse(url).unwrap()), expected, "{url}");
+        }
+    }
+
+    #[test]
+    fn a_redirect_stays_on_the_mirror_while_the_mirror_answers() {
+        let mirror = Endpoint::parse("http://mirror/hf").unwrap();
+        let public = Endpoint::parse(DEFAULT_ENDPOINT).unwrap();
+        let from = Url::parse("http://mirror/hf/old/a?x=1").unwrap();
+        for (target, kept) in [
+            ("https://huggingface.co/new/a", "http://mirror/hf/new/a"),
+            ("https://huggingface.co/old/a?x=1", "https://huggingface.co/old/a?x=1"),
+            ("https://cdn-lfs.huggingface.co/a", "https://cdn-lfs.huggingface.co/a"),
+            (
+                "https://huggingface.co.evil.example/a",
+                "https://huggingface.co.evil.example/a",
+            ),
+            ("http://mirror/hf/b", "http://mirror/hf/b"),
+        ] {
+            let target = Url::parse(target).unwrap();
+            assert_eq!(mirror.kept(target.clone(), &from).as_str(), kept);
+            assert_eq!(public.kept(target.clone(), &from), target);
         }
     }
 

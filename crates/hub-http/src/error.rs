@@ -75,6 +75,14 @@ pub enum Error {
         /// Why.
         source: Box<dyn StdError + Send + Sync>,
     },
+    /// The server's certificate is not one that this machine trusts, or not of that server.
+    #[error("cannot trust the certificate of {url}")]
+    Certificate {
+        /// What was asked, without its query.
+        url: String,
+        /// Why.
+        source: Box<dyn StdError + Send + Sync>,
+    },
     /// The server took too long.
     #[error("{url} gave no answer in time")]
     Timeout {
@@ -352,11 +360,15 @@ impl Error {
         }
     }
 
-    /// Whether no answer came: offline, no connection, a timeout, a broken connection.
+    /// Whether no answer came: offline, no connection, none that can be trusted, a timeout, a broken connection.
     pub fn is_unreachable(&self) -> bool {
         matches!(
             self,
-            Self::Offline { .. } | Self::Connect { .. } | Self::Timeout { .. } | Self::Transport { .. }
+            Self::Offline { .. }
+                | Self::Connect { .. }
+                | Self::Certificate { .. }
+                | Self::Timeout { .. }
+                | Self::Transport { .. }
         )
     }
 
@@ -376,6 +388,10 @@ impl Error {
             }
             Self::Offline { .. } => "unset HF_HUB_OFFLINE to allow requests",
             Self::Connect { .. } => "check the network, the proxy settings and HF_ENDPOINT",
+            Self::Certificate { .. } => {
+                "where a proxy or gateway shows a certificate of its own, let HUB_CA_BUNDLE, REQUESTS_CA_BUNDLE or \
+                 SSL_CERT_FILE name the PEM file of its authority"
+            }
             Self::Xet { .. } => "try again later, or set HF_HUB_DISABLE_XET=1 to go through HTTP alone",
             Self::XetDisabled { .. } => "unset HF_HUB_DISABLE_XET",
             Self::TokenNotFound => "log in, or set HF_TOKEN",

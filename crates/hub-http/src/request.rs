@@ -549,6 +549,7 @@ impl HfApi {
                 response.left_hub = left_hub;
                 return Ok(response);
             };
+            let target = config.endpoint.kept(target, &url);
             let stays = target.origin() == url.origin() || config.endpoint.is_hub_origin(&target);
             if request.redirects == Redirects::WithinHub && !stays {
                 return Ok(response);
@@ -721,6 +722,11 @@ fn transport(url: &str, err: reqwest::Error) -> Error {
             url,
             source: err.into(),
         }
+    } else if is_untrusted(&err) {
+        Error::Certificate {
+            url,
+            source: err.into(),
+        }
     } else if err.is_connect() {
         Error::Connect {
             url,
@@ -732,6 +738,19 @@ fn transport(url: &str, err: reqwest::Error) -> Error {
             source: err.into(),
         }
     }
+}
+
+/// Whether the server's certificate was refused. The libraries for TLS have no error in common, but all say it with this
+/// word: rustls, OpenSSL, Secure Transport and SChannel.
+fn is_untrusted(err: &reqwest::Error) -> bool {
+    let mut cause = std::error::Error::source(err).filter(|_| err.is_connect());
+    while let Some(below) = cause {
+        if below.to_string().to_ascii_lowercase().contains("certificate") {
+            return true;
+        }
+        cause = below.source();
+    }
+    false
 }
 
 /// Logs each `X-HF-Warning: topic; message` once per topic and process.

@@ -43,6 +43,7 @@ pub struct Builder {
     welcome: bool,
     xet_cas: Option<String>,
     xet_token_lifetime: Duration,
+    reached_at: Option<(String, String)>,
 }
 
 impl Builder {
@@ -71,6 +72,14 @@ impl Builder {
     /// By default `127.0.0.2` for a server on `127.0.0.1`, where the system has that address, and else the server's own.
     pub fn blob_host(mut self, host: IpAddr) -> Self {
         self.blob_host = Some(host);
+        self
+    }
+
+    /// The addresses under which clients reach this server and its second origin, such as `https://hub.example` and
+    /// `https://files.example`, where something stands before it that speaks TLS. Replies name these.
+    pub fn reached_at(mut self, url: impl Into<String>, blob_url: impl Into<String>) -> Self {
+        let bare = |url: String| url.trim_end_matches('/').to_owned();
+        self.reached_at = Some((bare(url.into()), bare(blob_url.into())));
         self
     }
 
@@ -132,6 +141,7 @@ impl Builder {
         let listener = bind(SocketAddr::new(self.host, self.port)).await?;
         let blob_listener = bind_blobs(self.blob_host, self.host, self.blob_port).await?;
         let self_host = self.host;
+        let listens_at = [listener.local_addr()?, blob_listener.local_addr()?];
         let url = origin_url(&listener)?;
         let blob_url = origin_url(&blob_listener)?;
 
@@ -143,8 +153,13 @@ impl Builder {
             welcome,
             xet_cas,
             xet_token_lifetime,
+            reached_at,
             ..
         } = self;
+        let (url, blob_url, any_host) = match reached_at {
+            Some((url, blob_url)) => (url, blob_url, false),
+            None => (url, blob_url, self_host.is_unspecified()),
+        };
         let xet = match &xet_cas {
             Some(url) => Some(Storage::new(url, xet_token_lifetime)?),
             None => None,
@@ -168,7 +183,6 @@ impl Builder {
         })
         .await?;
 
-        let any_host = self_host.is_unspecified();
         let origins = Origins {
             url,
             blob_url,
@@ -181,6 +195,7 @@ impl Builder {
         Ok(Server {
             app,
             token,
+            listens_at,
             stop,
             tasks: vec![tokio::spawn(main), tokio::spawn(blobs)],
         })
@@ -219,6 +234,7 @@ impl Builder {
                                 server.blob_url().to_owned(),
                                 server.root().to_owned(),
                                 server.token().clone(),
+                                server.listens_at(),
                             );
                             let _ = ready.send(Ok(facts));
                             let _ = stopped.await;
@@ -232,12 +248,13 @@ impl Builder {
                 // A blocking task that still reads a file must not hold the process up.
                 runtime.shutdown_background();
             })?;
-        let (url, blob_url, root, token) = started.recv().map_err(|_| Error::Internal)??;
+        let (url, blob_url, root, token, listens_at) = started.recv().map_err(|_| Error::Internal)??;
         Ok(ServerThread {
             url,
             blob_url,
             root,
             token,
+            listens_at,
             stop: Some(stop),
             thread: Some(thread),
         })
@@ -249,6 +266,7 @@ impl Builder {
 pub struct Server {
     app: App,
     token: Token,
+    listens_at: [SocketAddr; 2],
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -268,6 +286,7 @@ impl Server {
             welcome: false,
             xet_cas: None,
             xet_token_lifetime: Duration::from_secs(15 * 60),
+            reached_at: None,
         }
     }
 
@@ -279,6 +298,11 @@ impl Server {
     /// The origin of the large files.
     pub fn blob_url(&self) -> &str {
         self.app.blob_url()
+    }
+
+    /// Where the server and its second origin listen: what stands before them hands on to these.
+    pub fn listens_at(&self) -> [SocketAddr; 2] {
+        self.listens_at
     }
 
     /// The folder.
@@ -329,6 +353,7 @@ pub struct ServerThread {
     blob_url: String,
     root: PathBuf,
     token: Token,
+    listens_at: [SocketAddr; 2],
     stop: Option<tokio::sync::oneshot::Sender<()>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
@@ -342,6 +367,11 @@ impl ServerThread {
     /// See [`Server::blob_url`].
     pub fn blob_url(&self) -> &str {
         &self.blob_url
+    }
+
+    /// See [`Server::listens_at`].
+    pub fn listens_at(&self) -> [SocketAddr; 2] {
+        self.listens_at
     }
 
     /// See [`Server::root`].

@@ -99,8 +99,9 @@ variables! {
     HUB_VERIFY Text "on" "0 or off: downloaded bytes are not checked against their hash.";
     HUB_DURABLE Flag "off" "Downloaded files are flushed to the disk before they get their names: safe from a loss of power, and slower.";
     HUB_CA_BUNDLE Path "unset" "PEM file of certificate authorities to trust beside the system's.";
-    SSL_CERT_FILE Path "unset" "As HUB_CA_BUNDLE.";
-    REQUESTS_CA_BUNDLE Path "unset" "As HUB_CA_BUNDLE.";
+    REQUESTS_CA_BUNDLE Path "unset" "As HUB_CA_BUNDLE, looked at when that is unset.";
+    CURL_CA_BUNDLE Path "unset" "As HUB_CA_BUNDLE, looked at when those are unset.";
+    SSL_CERT_FILE Path "unset" "As HUB_CA_BUNDLE; on Linux in place of the system's, and for Xet too.";
     HUB_FORMAT Text "auto" "Output mode of the hub command: auto, human, agent, json or quiet.";
     HUB_PROGRESS Text "auto" "How the hub command shows progress: auto, bar, plain, json or none.";
     HUB_EXIT_CODES Text "fine" "simple: every failure of the hub command but a usage error exits with 1.";
