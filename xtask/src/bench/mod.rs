@@ -84,8 +84,8 @@ fn in_turn(tools: &[Tool<'_>], runs: usize) -> Result<Vec<Measured>> {
             let (tool, measured) = (&tools[at], &mut measured[at]);
             if number < tool.most_runs {
                 if tool.bytes > 0 {
-                    // The file, what serves or takes it, and the tool that holds most of it in memory.
-                    measure::touch_memory(3 * tool.bytes + (512 << 20))?;
+                    // The file that is written, and what a tool holds of it in memory.
+                    measure::touch_memory(2 * tool.bytes + (512 << 20))?;
                 }
                 let result = (tool.run)(number).with_context(|| format!("{} failed", tool.name))?;
                 println!(
