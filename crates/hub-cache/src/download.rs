@@ -24,6 +24,7 @@ use crate::verify;
 
 mod bring;
 mod local;
+pub(crate) mod small;
 
 /// How long the second question may take, when the first had no answer and nothing is cached.
 const LAST_CHANCE: Duration = Duration::from_secs(60);

@@ -165,6 +165,13 @@ pub(crate) fn is_partial_of(name: &str, prefix: &str) -> bool {
         .is_some_and(|tag| tag.len() == 8 && tag.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
+/// The etag of which `name` is one of our partial files.
+#[cfg(feature = "download")]
+pub(crate) fn etag_of_partial(name: &str) -> Option<&str> {
+    let (etag, _) = name.rsplit_once(PARTIAL)?;
+    etag.strip_suffix('.').filter(|etag| is_partial_of(name, etag))
+}
+
 /// The text of the link from a snapshot's file to its content: out of the file's folders, the commit's and `snapshots`.
 pub fn link_text(path: &RepoPath, etag: &Etag) -> PathBuf {
     let mut text = PathBuf::new();
@@ -385,12 +392,16 @@ mod tests {
         let name = name.file_name().unwrap().to_str().unwrap();
         assert_eq!(name, format!("{ETAG}.r1-0123abcd.incomplete"));
         assert!(is_partial_of(name, ETAG));
+        #[cfg(feature = "download")]
+        assert_eq!(etag_of_partial(name), Some(ETAG));
         for other in [
             format!("{ETAG}.incomplete"),
             format!("{ETAG}.0123abcd.incomplete"),
             format!("{ETAG}.r1-0123abcd.incomplete.journal"),
         ] {
             assert!(!is_partial_of(&other, ETAG), "{other}");
+            #[cfg(feature = "download")]
+            assert_eq!(etag_of_partial(&other), None, "{other}");
         }
     }
 }

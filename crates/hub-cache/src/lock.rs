@@ -187,17 +187,15 @@ fn open(path: &Path, mode: u32) -> std::io::Result<File> {
         other => other,
     };
     let create = || options().read(true).write(true).create_new(true).open(path);
-    let created = match existing(path) {
-        Err(err) if err.kind() == ErrorKind::NotFound => match create() {
-            Err(err) if err.kind() == ErrorKind::NotFound => {
-                if let Some(parent) = path.parent() {
-                    fs::create_dir_all(parent)?;
-                }
-                create()
+    // As a rule it is the first time, and one look less.
+    let created = match create() {
+        Err(err) if err.kind() == ErrorKind::NotFound => {
+            if let Some(parent) = path.parent() {
+                fs::create_dir_all(parent)?;
             }
-            other => other,
-        },
-        other => return named(path, other),
+            create()
+        }
+        other => other,
     };
     match created {
         Ok(file) => {

@@ -163,7 +163,7 @@ impl FileJob {
         }
     }
 
-    fn place(&self, known: &Known, links: bool, fresh: bool) -> Result<()> {
+    pub(super) fn place(&self, known: &Known, links: bool, fresh: bool) -> Result<()> {
         let repo = self.layout();
         let pointer = repo.pointer(&known.commit, &self.path);
         link::place(&repo.blob(&known.etag), &pointer, &self.path, &known.etag, links, fresh).map(drop)
@@ -179,6 +179,24 @@ impl FileJob {
         if let Err(err) = noted.await {
             tracing::debug!(error = %err, revision = %self.revision, "cannot note what a revision resolved to");
         }
+    }
+
+    /// What is asked for, and what is known of it.
+    pub(super) fn source(&self, known: &Known) -> FileSource {
+        let mut source = FileSource::new(self.repo.clone(), Revision::from(&known.commit), self.path.clone());
+        source.location = known
+            .location
+            .as_ref()
+            .filter(|(_, since)| since.elapsed() < LOCATION_LASTS)
+            .map(|(location, _)| location.clone());
+        source.xet = known.xet.clone().map(|xet| match xet {
+            Xet::File(data) => data,
+            Xet::Hash(hash) => self.hub.api().xet_file(&source.place, hash),
+        });
+        source.etag = Some(known.etag.clone());
+        source.size = known.size;
+        source.commit_hash = Some(known.commit.clone());
+        source
     }
 
     /// Fetches a content into a partial file of this process's own, going on with one whose process has died. Gives it
@@ -201,19 +219,7 @@ impl FileJob {
             Ok(partial)
         })
         .await?;
-        let mut source = FileSource::new(self.repo.clone(), Revision::from(&known.commit), self.path.clone());
-        source.location = known
-            .location
-            .as_ref()
-            .filter(|(_, since)| since.elapsed() < LOCATION_LASTS)
-            .map(|(location, _)| location.clone());
-        source.xet = known.xet.clone().map(|xet| match xet {
-            Xet::File(data) => data,
-            Xet::Hash(hash) => self.hub.api().xet_file(&source.place, hash),
-        });
-        source.etag = Some(known.etag.clone());
-        source.size = known.size;
-        source.commit_hash = Some(known.commit.clone());
+        let source = self.source(known);
         let options = FetchOptions {
             resume: !anew,
             keep_journal: true,

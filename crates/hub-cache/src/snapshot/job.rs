@@ -1,17 +1,21 @@
 //! A snapshot, brought here: what is missing of it, several files at a time.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, TryStreamExt};
 use hub_http::{Error as HttpError, Phase, ProgressHandle};
 use hub_types::{CommitHash, Etag, PatternFilter, RepoId, RepoPath, Revision};
 
+use tokio::task::JoinSet;
+
 use super::SnapshotPlan;
 use super::listing::Listing;
 use crate::cache::{Snapshot, SnapshotState, missing_files};
 use crate::disk;
+use crate::download::small::{Ground, Lane};
 use crate::download::{FileJob, Known, Xet, fits, may_be_served_from_cache};
 use crate::error::{Error, NotFetched, Result};
 use crate::hub::{HubCache, Place, blocking};
@@ -280,6 +284,21 @@ impl Job {
     /// Refuses what certainly does not fit: all that is to come, together.
     async fn check_space(&self, commit: &CommitHash, missing: &[(RepoPath, Option<TreeFile>)]) -> Result<()> {
         let cache = self.hub.cache();
+        let (root, layout) = match &self.place {
+            Place::Cache => {
+                let layout = cache.layout().repo(&self.repo);
+                (layout.dir().to_owned(), Some(layout))
+            }
+            Place::Local(dir) => (dir.root().to_owned(), None),
+        };
+        // Where there is room for all, it need not be known what is here.
+        let most = missing
+            .iter()
+            .map(|(_, file)| file.as_ref().map_or(0, TreeFile::content_size))
+            .sum();
+        if disk::check_space(&root, most).is_ok() {
+            return Ok(());
+        }
         let mut sizes: BTreeMap<Etag, u64> = BTreeMap::new();
         for (path, file) in missing {
             let Some(file) = file else { continue };
@@ -296,13 +315,6 @@ impl Job {
                 sizes.insert(etag, size);
             }
         }
-        let (root, layout) = match &self.place {
-            Place::Cache => {
-                let layout = self.hub.cache().layout().repo(&self.repo);
-                (layout.dir().to_owned(), Some(layout))
-            }
-            Place::Local(dir) => (dir.root().to_owned(), None),
-        };
         blocking(move || {
             let needed = sizes
                 .iter()
@@ -386,11 +398,40 @@ impl Job {
             job.donor = file.as_ref().and_then(|file| donors.get(&file.etag())).cloned();
             groups.entry(key).or_default().push(job);
         }
-        let groups: Vec<Vec<FileJob>> = groups.into_values().collect();
-        futures_util::stream::iter(groups.into_iter().map(|group| Box::pin(bring_group(group))))
-            .buffer_unordered(self.max_workers)
-            .try_for_each(|()| std::future::ready(Ok(())))
-            .await
+        let ground = self.ground(commit).await;
+        let queue: Arc<Mutex<VecDeque<Vec<FileJob>>>> = Arc::new(Mutex::new(groups.into_values().collect()));
+        let mut lanes = JoinSet::new();
+        for _ in 0..self.max_workers {
+            lanes.spawn(lane(queue.clone(), ground.clone()));
+        }
+        // Whoever is left when the first fails ends with the set.
+        while let Some(ended) = lanes.join_next().await {
+            ended.unwrap_or_else(|ended| match ended.try_into_panic() {
+                Ok(panic) => std::panic::resume_unwind(panic),
+                Err(_) => Err(Error::Http(HttpError::Aborted)),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// The shorter way of small files, where there is one.
+    async fn ground(&self, commit: &CommitHash) -> Option<Arc<Ground>> {
+        if self.force || matches!(self.place, Place::Local(_)) {
+            return None;
+        }
+        let (job, commit) = (self.clone(), commit.clone());
+        let prepared = blocking(move || {
+            let cache = job.hub.cache();
+            Ground::prepare(cache, cache.layout().repo(&job.repo), &commit)
+        });
+        match prepared.await {
+            Ok(ground) => ground.map(Arc::new),
+            Err(err) => {
+                // The way that every file can go tells what is wrong.
+                tracing::debug!(error = %err, "cannot prepare a snapshot");
+                None
+            }
+        }
     }
 
     /// What is here, when the Hub was not, or could not be, asked.
@@ -470,6 +511,24 @@ impl Job {
             reason,
             source: source.map(Into::into),
         }
+    }
+}
+
+/// Takes one group after the other.
+async fn lane(queue: Arc<Mutex<VecDeque<Vec<FileJob>>>>, ground: Option<Arc<Ground>>) -> Result<()> {
+    let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+    let mut small = ground.clone().map(Lane::new);
+    while let Some(mut group) = next() {
+        match (&mut small, &ground) {
+            (Some(small), Some(ground)) if group.len() == 1 && ground.takes(&group[0]) => {
+                small.bring(group.remove(0)).await?;
+            }
+            _ => Box::pin(bring_group(group)).await?,
+        }
+    }
+    match &mut small {
+        Some(small) => small.end().await,
+        None => Ok(()),
     }
 }
 

@@ -24,8 +24,10 @@ use crate::fault;
 use crate::progress::{FileProgress, Outcome, ProgressHandle};
 use crate::runtime::blocking;
 
-/// Files up to this size are gathered in memory, checked there and written at once.
-const SMALL: u64 = 1 << 20;
+/// Files up to this size, in bytes, are gathered in memory, checked there and written at once.
+pub const SMALL: u64 = 1 << 20;
+/// Up to this size a hash takes less time than to have another thread compute it.
+const TINY: u64 = 32 << 10;
 /// Files up to this size are asked for as a whole: one plain request.
 const WHOLE: u64 = 16 << 20;
 /// A write's size, and what its offset is a multiple of: smaller ones cost up to three times as much.
@@ -74,35 +76,50 @@ impl HfApi {
     /// [`Error::Integrity`] when what arrived is not what was announced; [`Error::Io`] when the file cannot be written;
     /// those of a request.
     pub async fn fetch_to_file(&self, source: &FileSource, partial: &Path, options: &FetchOptions) -> Result<Fetched> {
-        let verify = options.verify.unwrap_or(self.shared.config.verify);
-        let fetch = Fetch {
-            api: self.clone(),
-            origin: Arc::new(Origin::new(self.clone(), source.clone(), verify, options.listed)),
-            path: partial.to_owned(),
-            connections: options
-                .max_connections
-                .unwrap_or(self.shared.config.max_connections)
-                .max(1),
-            handle: options.progress.clone(),
-            keep_journal: options.keep_journal,
-            progress: None,
-            session: None,
-            ranges: true,
-            was_wrong: false,
-            failures: 0,
-            best: 0,
-            resumed_from: 0,
-            latency: Duration::ZERO,
-        };
+        let mut fetch = Box::new(Fetch::new(self, source, Target::File(partial.to_owned()), options));
         Box::pin(fetch.run(options.resume)).await
+    }
+
+    /// Fetches a small file into memory and checks it there: the chunks that it came in, and what is known of it.
+    ///
+    /// [`FileSource::size`] has to be known, and at most [`SMALL`] bytes. All else is as [`HfApi::fetch_to_file`] does it, but
+    /// that a reply that is cut is asked for once more as a whole; nothing is kept after an error, and
+    /// [`FetchOptions::resume`] and [`FetchOptions::keep_journal`] have no meaning.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for a size that is not known or too large; [`Error::Integrity`] when what arrived is not what
+    /// was announced; those of a request.
+    pub async fn fetch_to_memory(&self, source: &FileSource, options: &FetchOptions) -> Result<(Fetched, Vec<Bytes>)> {
+        if source.size.is_none_or(|size| size > SMALL) {
+            let rule = format!("must be known and at most {SMALL} bytes for a fetch into memory");
+            let shown = source
+                .size
+                .map_or_else(|| "unknown".to_owned(), |size| size.to_string());
+            return Err(hub_types::ValidationError::new("size", shown, rule).into());
+        }
+        let mut fetch = Box::new(Fetch::new(self, source, Target::Memory(Vec::new()), options));
+        let fetched = Box::pin(fetch.run(false)).await?;
+        match fetch.target {
+            Target::Memory(chunks) => Ok((fetched, chunks)),
+            Target::File(_) => unreachable!("it was made for memory"),
+        }
     }
 }
 
-/// One call of [`HfApi::fetch_to_file`].
+/// Where the bytes go.
+enum Target {
+    /// Into this partial file.
+    File(PathBuf),
+    /// Here, once they are checked.
+    Memory(Vec<Bytes>),
+}
+
+/// One call of [`HfApi::fetch_to_file`] or [`HfApi::fetch_to_memory`].
 struct Fetch {
     api: HfApi,
     origin: Arc<Origin>,
-    path: PathBuf,
+    target: Target,
     connections: usize,
     handle: ProgressHandle,
     keep_journal: bool,
@@ -121,7 +138,28 @@ struct Fetch {
 }
 
 impl Fetch {
-    async fn run(mut self, resume: bool) -> Result<Fetched> {
+    fn new(api: &HfApi, source: &FileSource, target: Target, options: &FetchOptions) -> Self {
+        let config = &api.shared.config;
+        let verify = options.verify.unwrap_or(config.verify);
+        Self {
+            api: api.clone(),
+            origin: Arc::new(Origin::new(api.clone(), source.clone(), verify, options.listed)),
+            target,
+            connections: options.max_connections.unwrap_or(config.max_connections).max(1),
+            handle: options.progress.clone(),
+            keep_journal: options.keep_journal,
+            progress: None,
+            session: None,
+            ranges: true,
+            was_wrong: false,
+            failures: 0,
+            best: 0,
+            resumed_from: 0,
+            latency: Duration::ZERO,
+        }
+    }
+
+    async fn run(&mut self, resume: bool) -> Result<Fetched> {
         let mut there = match resume {
             true => self.resume().await?,
             false => None,
@@ -181,9 +219,13 @@ impl Fetch {
     /// Goes on from an earlier call's journal, if there is one of the same content. Gives the file where it is small and
     /// there already.
     async fn resume(&mut self) -> Result<Option<Fetched>> {
-        let path = self.path.clone();
-        let Some(journal) = blocking(move || Ok(Journal::load(&path))).await? else {
-            return self.small_and_there().await;
+        let Target::File(path) = &self.target else {
+            return Ok(None);
+        };
+        let path = path.clone();
+        let partial = path.clone();
+        let Some(journal) = blocking(move || Ok(Journal::load(&partial))).await? else {
+            return self.small_and_there(path).await;
         };
         let etag = journal.etag.as_deref().and_then(|etag| etag.parse().ok());
         let source = &self.origin.source;
@@ -198,12 +240,12 @@ impl Fetch {
         let done = journal.done(self.origin.expected_hash().is_some());
         self.resumed_from = done.covered();
         self.best = self.resumed_from;
-        self.begin(Some(journal.size), done).await?;
+        self.begin(path, Some(journal.size), done).await?;
         Ok(None)
     }
 
     /// A small file that an earlier call has written whole: its hash tells.
-    async fn small_and_there(&mut self) -> Result<Option<Fetched>> {
+    async fn small_and_there(&mut self, path: PathBuf) -> Result<Option<Fetched>> {
         let known = self.origin.known();
         let (Some(size), Some(expected)) = (known.size, self.origin.expected_hash()) else {
             return Ok(None);
@@ -211,7 +253,6 @@ impl Fetch {
         if size == 0 || size > SMALL {
             return Ok(None);
         }
-        let path = self.path.clone();
         let found = blocking(move || {
             if !fs_err::metadata(&path).is_ok_and(|meta| meta.len() == size) {
                 return Ok(None);
@@ -228,7 +269,7 @@ impl Fetch {
     }
 
     /// Opens the file and starts what works on it.
-    async fn begin(&mut self, total: Option<u64>, done: Ranges) -> Result<Arc<Session>> {
+    async fn begin(&mut self, path: PathBuf, total: Option<u64>, done: Ranges) -> Result<Arc<Session>> {
         let there = done.covered();
         let progress = match &self.progress {
             Some(progress) => progress.clone(),
@@ -238,7 +279,7 @@ impl Fetch {
             // Told apart from what comes in this run: a rate is of bytes that moved.
             progress.restart(there);
         }
-        let (origin, path, connections) = (self.origin.clone(), self.path.clone(), self.connections);
+        let (origin, connections) = (self.origin.clone(), self.connections);
         let latency = self.latency;
         let open = move || {
             Ok(Session::open(
@@ -268,8 +309,8 @@ impl Fetch {
         if let Some(session) = self.session.take() {
             session.settle().await;
             blocking(move || Ok(session.discard()?)).await?;
-        } else {
-            let path = self.path.clone();
+        } else if let Target::File(path) = &self.target {
+            let path = path.clone();
             blocking(move || Ok(Journal::remove(&path)?)).await?;
         }
         self.origin.forget();
@@ -347,16 +388,28 @@ impl Fetch {
             }
             return self.whole(opened).await;
         }
-        let session = self
-            .begin(opened.total, Ranges::default())
-            .await
-            .map_err(Trouble::Fatal)?;
+        let session = self.begin_anew(&opened).await?;
         let segment = session
             .plan()
             .take(FIRST_PIECE, false)
             .expect("a range of a file that has bytes");
         self.drive(&session, segment, opened.body, opened.ranges).await?;
         self.finish(session).await
+    }
+
+    /// Opens the file for a reply that nothing has come of yet.
+    async fn begin_anew(&mut self, opened: &Opened) -> Result<Arc<Session>, Trouble> {
+        match &self.target {
+            Target::File(path) => {
+                let path = path.clone();
+                let session = self.begin(path, opened.total, Ranges::default()).await;
+                session.map_err(Trouble::Fatal)
+            }
+            // Each reply is held against the size that is known, so this one has none.
+            Target::Memory(_) => Err(Trouble::Wrong(
+                self.origin.integrity("a small file", "a reply of unknown size"),
+            )),
+        }
     }
 
     /// A reply that holds the whole file.
@@ -384,20 +437,17 @@ impl Fetch {
                     Err(err) => break err.into(),
                 }
             };
-            let session = self
-                .begin(opened.total, Ranges::default())
-                .await
-                .map_err(Trouble::Fatal)?;
+            if let Target::Memory(_) = self.target {
+                return Err(trouble);
+            }
+            let session = self.begin_anew(&opened).await?;
             if batch.len() > 0 {
                 let work = session.clone();
                 blocking(move || Ok(work.write(batch)?)).await.map_err(Trouble::Fatal)?;
             }
             return Err(trouble);
         }
-        let session = self
-            .begin(opened.total, Ranges::default())
-            .await
-            .map_err(Trouble::Fatal)?;
+        let session = self.begin_anew(&opened).await?;
         let segment = session.plan().take(u64::MAX, false);
         if let Some(segment) = segment {
             let ranges = opened.ranges && self.ranges;
@@ -406,21 +456,38 @@ impl Fetch {
         self.finish(session).await
     }
 
-    /// Checks and writes a file that is in memory.
+    /// Checks a file that is in memory, and writes it where it is to lie in a file.
     async fn small(&mut self, batch: Batch, size: u64) -> Result<Fetched, Trouble> {
-        let (origin, path) = (self.origin.clone(), self.path.clone());
-        let checked = blocking(move || {
-            let expected = origin.expected_hash();
-            let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
-            if expected == found {
-                let partial = Partial::open(&path, false)?;
-                partial.write(&batch)?;
-                fault::step("a small file is whole");
-                Journal::remove(&path)?;
+        let expected = self.origin.expected_hash();
+        let found = match &mut self.target {
+            Target::Memory(chunks) if size <= TINY => {
+                *chunks = batch.chunks;
+                expected.map(|expected| verify::of_chunks(expected, size, chunks))
             }
-            Ok((expected, found))
-        });
-        let (expected, found) = checked.await.map_err(Trouble::Fatal)?;
+            Target::Memory(chunks) => {
+                let work = blocking(move || {
+                    let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
+                    Ok((batch.chunks, found))
+                });
+                let found;
+                (*chunks, found) = work.await.map_err(Trouble::Fatal)?;
+                found
+            }
+            Target::File(path) => {
+                let path = path.clone();
+                let work = blocking(move || {
+                    let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
+                    if expected == found {
+                        let partial = Partial::open(&path, false)?;
+                        partial.write(&batch)?;
+                        fault::step("a small file is whole");
+                        Journal::remove(&path)?;
+                    }
+                    Ok(found)
+                });
+                work.await.map_err(Trouble::Fatal)?
+            }
+        };
         if let (Some(expected), Some(found)) = (expected, found)
             && expected != found
         {

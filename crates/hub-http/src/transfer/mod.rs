@@ -27,6 +27,7 @@ mod verify;
 mod write;
 pub(crate) mod xet;
 
+pub use fetch::SMALL;
 #[cfg(feature = "blocking")]
 pub use remote::BlockingReader;
 pub use remote::{RemoteFile, RemoteReader};
