@@ -21,6 +21,7 @@ pub(crate) mod origin;
 mod plan;
 pub(crate) mod preupload;
 mod remote;
+mod session;
 pub(crate) mod source;
 pub(crate) mod stream;
 mod verify;
