@@ -16,7 +16,7 @@ use super::origin::{Opened, Origin, Trouble};
 use super::plan::{Ranges, Segment};
 use super::session::{FIRST_PIECE, Session, first_piece, lane, too_long, too_short};
 use super::verify::{self, Verifier};
-use super::write::{Batch, Partial};
+use super::write::Partial;
 use super::{FetchOptions, Fetched, FileSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
@@ -359,7 +359,7 @@ impl Fetch {
         let size = self.origin.known().size;
         if size == Some(0) {
             self.report_start(size);
-            return self.small(Batch::new(0), 0).await;
+            return self.small(Vec::new(), 0).await;
         }
         let in_pieces = self.ranges && !self.origin.is_by_xet();
         let range = size.filter(|size| in_pieces && *size > WHOLE).map(|_| 0..FIRST_PIECE);
@@ -400,22 +400,23 @@ impl Fetch {
             if self.progress.is_none() {
                 self.report_start(Some(size));
             }
-            let mut batch = Batch::new(0);
+            let (mut chunks, mut length) = (Vec::new(), 0);
             let trouble = loop {
                 match opened.body.next().await {
                     Ok(Some(bytes)) => {
-                        batch.push(bytes);
-                        if batch.len() > size {
+                        length += bytes.len() as u64;
+                        chunks.push(bytes);
+                        if length > size {
                             return Err(self.too_long(size));
                         }
                     }
-                    Ok(None) if batch.len() == size => {
+                    Ok(None) if length == size => {
                         if opened.body.is_by_xet() {
                             self.origin.came_by_xet();
                         }
-                        return self.small(batch, size).await;
+                        return self.small(chunks, size).await;
                     }
-                    Ok(None) => break self.too_short(size, batch.len()),
+                    Ok(None) => break self.too_short(size, length),
                     Err(err) => break err.into(),
                 }
             };
@@ -423,9 +424,11 @@ impl Fetch {
                 return Err(trouble);
             }
             let session = self.begin_anew(&opened).await?;
-            if batch.len() > 0 {
+            if length > 0 {
                 let work = session.clone();
-                blocking(move || Ok(work.write(batch)?)).await.map_err(Trouble::Fatal)?;
+                blocking(move || Ok(work.write(work.batch(0, &chunks))?))
+                    .await
+                    .map_err(Trouble::Fatal)?;
             }
             return Err(trouble);
         }
@@ -439,17 +442,17 @@ impl Fetch {
     }
 
     /// Checks a file that is in memory, and writes it where it is to lie in a file.
-    async fn small(&mut self, batch: Batch, size: u64) -> Result<Fetched, Trouble> {
+    async fn small(&mut self, arrived: Vec<Bytes>, size: u64) -> Result<Fetched, Trouble> {
         let expected = self.origin.expected_hash();
         let found = match &mut self.target {
             Target::Memory(chunks) if size <= TINY => {
-                *chunks = batch.chunks;
+                *chunks = arrived;
                 expected.map(|expected| verify::of_chunks(expected, size, chunks))
             }
             Target::Memory(chunks) => {
                 let work = blocking(move || {
-                    let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
-                    Ok((batch.chunks, found))
+                    let found = expected.map(|expected| verify::of_chunks(expected, size, &arrived));
+                    Ok((arrived, found))
                 });
                 let found;
                 (*chunks, found) = work.await.map_err(Trouble::Fatal)?;
@@ -458,10 +461,10 @@ impl Fetch {
             Target::File(path) => {
                 let path = path.clone();
                 let work = blocking(move || {
-                    let found = expected.map(|expected| verify::of_chunks(expected, size, &batch.chunks));
+                    let found = expected.map(|expected| verify::of_chunks(expected, size, &arrived));
                     if expected == found {
                         let partial = Partial::open(&path, false)?;
-                        partial.write(&batch)?;
+                        partial.write(&arrived.concat(), 0)?;
                         fault::step("a small file is whole");
                         Journal::remove(&path)?;
                     }

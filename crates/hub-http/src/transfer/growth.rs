@@ -8,6 +8,10 @@ const SHORT_WINDOW: Duration = Duration::from_millis(50);
 const SHORT_WINDOW_BYTES: u64 = 512 << 10;
 /// A single connection that gives this many bytes a second is left alone: it is limited by the machine.
 const FAST: f64 = 400e6;
+/// The same where the server takes no longer than [`NEAR`] to answer. What lies so near and gives less is limited by the
+/// server for each connection, and that is less; a machine that is busy with other things may give little more.
+const FAST_NEAR: f64 = 150e6;
+const NEAR: Duration = Duration::from_millis(5);
 /// A connection that was fast and is not in so many looks one after the other was so by a server's first burst.
 const NO_LONGER_FAST: u32 = 3;
 /// A server that takes this long to answer is far away: one connection hardly ever fills the link, and to find out how
@@ -86,7 +90,8 @@ impl Growth {
             return self.target;
         }
         if !self.settled && self.before.is_none() {
-            if rate >= FAST {
+            let fast = if self.latency < NEAR { FAST_NEAR } else { FAST };
+            if rate >= fast {
                 (self.was_fast, self.slower) = (true, 0);
                 return self.target;
             }
@@ -126,7 +131,7 @@ impl Growth {
 mod tests {
     use super::*;
 
-    const NEAR: Duration = Duration::from_millis(1);
+    const SHORT: Duration = Duration::from_millis(1);
 
     /// Runs four seconds of a link on which `rate` gives the bytes a second for a number of connections.
     fn run(cap: usize, rate: impl Fn(usize) -> f64) -> usize {
@@ -136,14 +141,14 @@ mod tests {
     /// The same, with the time after which there were most connections.
     fn run_timed(cap: usize, rate: impl Fn(usize) -> f64) -> (usize, Duration) {
         const STEP: Duration = Duration::from_millis(25);
-        let (mut growth, start, mut received) = (Growth::new(cap, NEAR), Instant::now(), 0.0);
+        let (mut growth, start, mut received) = (Growth::new(cap, SHORT), Instant::now(), 0.0);
         // The numbers of connections, by when they begin to bring something.
         let mut begun = vec![(Duration::ZERO, 1)];
         for step in 0..160 {
             let now = STEP * step;
             let target = growth.tick(received as u64, start + now);
             if begun.last().is_none_or(|(_, last)| *last != target) {
-                begun.push((now + NEAR, target));
+                begun.push((now + SHORT, target));
             }
             let running = begun.iter().rev().find(|(since, _)| *since <= now);
             received += rate(running.map_or(1, |(_, connections)| *connections)) * STEP.as_secs_f64();
@@ -158,8 +163,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_fast_depends_on_how_near_it_is() {
+        let begin = |latency, rate: u64| {
+            let (mut growth, start) = (Growth::new(16, latency), Instant::now());
+            growth.tick(0, start);
+            growth.tick(rate / 10, start + Duration::from_millis(100))
+        };
+        let longer = Duration::from_millis(20);
+        assert_eq!((begin(SHORT, 200_000_000), begin(longer, 200_000_000)), (1, 4));
+        assert_eq!((begin(SHORT, 100_000_000), begin(longer, 500_000_000)), (4, 1));
+    }
+
+    #[test]
     fn a_first_burst_does_not_count_for_long() {
-        let (mut growth, start, mut received) = (Growth::new(16, NEAR), Instant::now(), 0);
+        let (mut growth, start, mut received) = (Growth::new(16, SHORT), Instant::now(), 0);
         let mut targets = Vec::new();
         for step in 0..40 {
             let rate: u64 = if step < 8 { 2_000_000_000 } else { 16_000_000 };
@@ -171,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_pause_of_a_fast_connection_brings_no_others() {
-        let (mut growth, start, mut received) = (Growth::new(16, NEAR), Instant::now(), 0);
+        let (mut growth, start, mut received) = (Growth::new(16, SHORT), Instant::now(), 0);
         for step in 0..200 {
             assert_eq!(growth.tick(received, start + Duration::from_millis(25) * step), 1);
             received += if (10..14).contains(&(step % 20)) {
@@ -214,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_failure_stops_the_growth_for_as_long_as_asked() {
-        let mut growth = Growth::new(8, NEAR);
+        let mut growth = Growth::new(8, SHORT);
         let start = Instant::now();
         growth.tick(0, start);
         assert_eq!(growth.tick(1000, start + Duration::from_secs(1)), 4);

@@ -14,13 +14,11 @@ use super::journal::{self, Journal};
 use super::origin::{Origin, Trouble};
 use super::plan::{Plan, Ranges, Segment};
 use super::verify::Verifier;
-use super::write::{Batch, Partial};
+use super::write::{BATCH, Batch, Partial, Pool};
 use crate::error::{Error, Result};
 use crate::fault;
 use crate::progress::FileProgress;
 
-/// A write's size, and what its offset is a multiple of: smaller ones cost up to three times as much.
-const BATCH: u64 = 1 << 20;
 /// The first range of a file that is asked for; the next ones take about as long as [`PIECE_SECONDS`].
 pub(super) const FIRST_PIECE: u64 = 16 << 20;
 const PIECE_SECONDS: f64 = 2.0;
@@ -117,6 +115,7 @@ pub(super) struct Session {
     latency: Duration,
     path: PathBuf,
     pub(super) partial: Arc<Partial>,
+    pool: Arc<Pool>,
     plan: Mutex<Plan>,
     pub(super) verifier: Option<Verifier>,
     progress: Arc<FileProgress>,
@@ -178,6 +177,7 @@ impl Session {
             latency,
             path,
             partial,
+            pool: Arc::default(),
             plan: Plan::new(total, done).into(),
             verifier,
             progress,
@@ -209,7 +209,7 @@ impl Session {
 
     /// Moves bytes from a reply to the file, up to the segment's end.
     async fn pump(self: &Arc<Self>, segment: &Arc<Segment>, body: &mut Body) -> Result<(), Trouble> {
-        let mut batch = Batch::new(segment.position());
+        let mut batch = Batch::new(segment.position(), &self.pool);
         let mut writing = None;
         let result = self.read(segment, body, &mut batch, &mut writing).await;
         if body.is_by_xet() && batch.end() > segment.start() {
@@ -246,7 +246,7 @@ impl Session {
                         bytes.truncate(room as usize);
                     }
                     self.received.fetch_add(bytes.len() as u64, Ordering::Relaxed);
-                    self.gather(bytes, batch, writing).await?;
+                    self.gather(&bytes, batch, writing).await?;
                     segment.arrived(batch.end());
                     if batch.len() > 0 && batch.age() >= FLUSH_TIME {
                         wait_for(writing).await?;
@@ -272,14 +272,16 @@ impl Session {
     /// Adds bytes to the batch, and sends it off at each boundary.
     async fn gather(
         self: &Arc<Self>,
-        mut bytes: Bytes,
+        mut bytes: &[u8],
         batch: &mut Batch,
         writing: &mut Option<Writing>,
     ) -> Result<(), Trouble> {
         while !bytes.is_empty() {
             let boundary = (batch.offset / BATCH + 1) * BATCH;
             let room = boundary - batch.end();
-            batch.push(bytes.split_to(room.min(bytes.len() as u64) as usize));
+            let (now, later) = bytes.split_at(room.min(bytes.len() as u64) as usize);
+            batch.push(now);
+            bytes = later;
             if batch.end() == boundary {
                 // The one before is under way while this one was gathered: two at a time for each connection.
                 wait_for(writing).await?;
@@ -298,9 +300,18 @@ impl Session {
         })
     }
 
+    /// Bytes for the file, from `offset` on.
+    pub(super) fn batch(&self, offset: u64, chunks: &[Bytes]) -> Batch {
+        let mut batch = Batch::new(offset, &self.pool);
+        for chunk in chunks {
+            batch.push(chunk);
+        }
+        batch
+    }
+
     /// Writes a batch and tells everyone. Blocks.
     pub(super) fn write(&self, batch: Batch) -> std::io::Result<()> {
-        self.partial.write(&batch)?;
+        self.partial.write(&batch.bytes, batch.offset)?;
         let new = self.plan().written(batch.offset..batch.end());
         self.progress.advance(new);
         if let Some(verifier) = &self.verifier {

@@ -1,6 +1,6 @@
 //! The hash of what arrives, computed in order on a thread of its own.
 //!
-//! What has just been written and is next in order is hashed from the buffers that it arrived in. What arrived out of
+//! What has just been written and is next in order is hashed from the buffers that it was written from. What arrived out of
 //! order, or faster than this thread is, is read back from the file when its turn comes: from the page cache, as a
 //! rule. So neither the network nor the writer ever waits for the hash, and memory is bounded.
 
@@ -176,9 +176,7 @@ fn hash(shared: &Shared, partial: &Partial, mut hasher: Hasher, size: u64) -> io
         match next(shared, position) {
             None => return Ok(None),
             Some(Next::Memory(batch)) => {
-                for chunk in &batch.chunks {
-                    hasher.update(chunk);
-                }
+                hasher.update(&batch.bytes);
                 position = batch.end();
             }
             Some(Next::File(end)) => {
@@ -247,11 +245,12 @@ mod tests {
             let content: Vec<u8> = (0..length).map(|n| (n * 7 + n / 251) as u8).collect();
             let dir = tempfile::tempdir().unwrap();
             let partial = Arc::new(Partial::open(&dir.path().join("x"), false).unwrap());
+            let pool = Arc::default();
             let batch = |start: usize, end: usize| {
                 let (start, end) = (start.min(length), end.min(length));
-                let mut batch = Batch::new(start as u64);
-                batch.push(Bytes::copy_from_slice(&content[start..end]));
-                partial.write(&batch).unwrap();
+                let mut batch = Batch::new(start as u64, &pool);
+                batch.push(&content[start..end]);
+                partial.write(&batch.bytes, batch.offset).unwrap();
                 batch
             };
             let resumed = resumed.min(length);

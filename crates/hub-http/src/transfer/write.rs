@@ -1,38 +1,53 @@
-//! The partial file: positioned writes of what has arrived, from the buffers that it arrived in.
+//! The partial file: positioned writes of what has arrived.
 
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
+/// A write's size, and what its offset is a multiple of. Much smaller ones cost more, and so do larger ones: Linux then
+/// takes pieces of memory as large as the write for its cache, which are dear where they are rare. Measured on ext4, into
+/// space that was allocated before: 0.16 s for 1 GiB; 0.44 s with 16 KiB; up to 1.2 s with 1 MiB.
+pub(super) const BATCH: u64 = 256 << 10;
+
+/// Buffers that are used again. What arrives is copied into them, so that whatever received it can use its own buffer
+/// again too: the copy costs a tenth of what it does to take new memory from the system all the time.
+#[derive(Debug, Default)]
+pub(super) struct Pool(Mutex<Vec<Vec<u8>>>);
+
+impl Pool {
+    fn lock(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Bytes that have arrived one behind the other, on their way to the file.
 #[derive(Debug)]
 pub(super) struct Batch {
     pub(super) offset: u64,
-    pub(super) chunks: Vec<Bytes>,
-    length: u64,
+    pub(super) bytes: Vec<u8>,
     since: Instant,
+    pool: Arc<Pool>,
 }
 
 impl Batch {
-    pub(super) fn new(offset: u64) -> Self {
+    pub(super) fn new(offset: u64, pool: &Arc<Pool>) -> Self {
+        let bytes = pool.lock().pop();
         Self {
             offset,
-            chunks: Vec::new(),
-            length: 0,
+            bytes: bytes.unwrap_or_else(|| Vec::with_capacity(BATCH as usize)),
             since: Instant::now(),
+            pool: pool.clone(),
         }
     }
 
-    pub(super) fn push(&mut self, bytes: Bytes) {
-        self.length += bytes.len() as u64;
-        self.chunks.push(bytes);
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
     }
 
     pub(super) fn len(&self) -> u64 {
-        self.length
+        self.bytes.len() as u64
     }
 
     /// For how long it has been gathered.
@@ -41,13 +56,21 @@ impl Batch {
     }
 
     pub(super) fn end(&self) -> u64 {
-        self.offset + self.length
+        self.offset + self.len()
     }
 
     /// Gives what is there and goes on behind it.
     pub(super) fn take(&mut self) -> Self {
-        let next = Self::new(self.end());
+        let next = Self::new(self.end(), &self.pool);
         std::mem::replace(self, next)
+    }
+}
+
+impl Drop for Batch {
+    fn drop(&mut self) {
+        let mut bytes = std::mem::take(&mut self.bytes);
+        bytes.clear();
+        self.pool.lock().push(bytes);
     }
 }
 
@@ -99,9 +122,8 @@ impl Partial {
         self.named(self.file.set_len(size))
     }
 
-    /// Writes the chunks, one behind the other.
-    pub(super) fn write(&self, batch: &Batch) -> io::Result<()> {
-        self.named(write_all(&self.file, &batch.chunks, batch.offset))
+    pub(super) fn write(&self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        self.named(write_all(&self.file, bytes, offset))
     }
 
     /// Reads as many bytes as `buffer` takes.
@@ -135,49 +157,21 @@ impl Partial {
     }
 }
 
-/// More slices than this are joined first: a system call takes a limited number, and many small ones cost more than a
-/// copy.
-const MOST_SLICES: usize = 64;
-
 #[cfg(unix)]
-fn write_all(file: &File, chunks: &[Bytes], mut offset: u64) -> io::Result<()> {
-    use std::io::IoSlice;
-    use std::os::unix::fs::FileExt;
-
-    if let [bytes] = chunks {
-        return file.write_all_at(bytes, offset);
-    }
-    if chunks.len() > MOST_SLICES {
-        return file.write_all_at(&chunks.concat(), offset);
-    }
-    let mut slices: Vec<IoSlice<'_>> = chunks.iter().map(|bytes| IoSlice::new(bytes)).collect();
-    let mut left = &mut slices[..];
-    while !left.is_empty() {
-        match rustix::io::pwritev(file, left, offset) {
-            Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
-            Ok(written) => {
-                offset += written as u64;
-                IoSlice::advance_slices(&mut left, written);
-            }
-            Err(rustix::io::Errno::INTR) => {}
-            Err(err) => return Err(err.into()),
-        }
-    }
-    Ok(())
+fn write_all(file: &File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, bytes, offset)
 }
 
 #[cfg(windows)]
-fn write_all(file: &File, chunks: &[Bytes], mut offset: u64) -> io::Result<()> {
+fn write_all(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     use std::os::windows::fs::FileExt;
 
-    let joined = chunks.concat();
-    let mut left = &joined[..];
-    while !left.is_empty() {
-        let written = file.seek_write(left, offset)?;
+    while !bytes.is_empty() {
+        let written = file.seek_write(bytes, offset)?;
         if written == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
-        left = &left[written..];
+        bytes = &bytes[written..];
         offset += written as u64;
     }
     Ok(())
@@ -208,23 +202,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunks_land_one_behind_the_other() {
+    fn batches_land_one_behind_the_other_in_buffers_that_are_used_again() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("partial");
-        for count in [1, 3, MOST_SLICES, 500] {
-            let partial = Partial::open(&path, false).unwrap();
-            partial.allocate(2000).unwrap();
-            let mut batch = Batch::new(7);
-            for n in 0..count {
-                batch.push(Bytes::from(vec![n as u8; 3]));
-            }
-            partial.write(&batch).unwrap();
-            let expected: Vec<u8> = (0..count).flat_map(|n| [n as u8; 3]).collect();
-            let found = fs_err::read(&path).unwrap();
-            assert_eq!(found.len(), 2000);
-            assert_eq!(found[7..7 + expected.len()], expected);
-            assert!(found[7 + expected.len()..].iter().all(|b| *b == 0));
+        let partial = Partial::open(&path, false).unwrap();
+        partial.allocate(2000).unwrap();
+        let pool = Arc::default();
+        let mut batch = Batch::new(7, &pool);
+        for n in 0..100 {
+            batch.push(&[n; 3]);
+            let full = batch.take();
+            assert_eq!((full.len(), full.end()), (3, batch.offset));
+            partial.write(&full.bytes, full.offset).unwrap();
         }
+        drop(batch);
+        assert_eq!(pool.lock().len(), 2);
+        let expected: Vec<u8> = (0..100).flat_map(|n| [n; 3]).collect();
+        let found = fs_err::read(&path).unwrap();
+        assert_eq!(found.len(), 2000);
+        assert_eq!(found[7..7 + expected.len()], expected);
+        assert!(found[7 + expected.len()..].iter().all(|b| *b == 0));
     }
 
     #[test]
