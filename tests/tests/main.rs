@@ -23,6 +23,7 @@ mod harness;
 mod hostile;
 mod network;
 mod peers;
+mod progress;
 mod python;
 mod repos;
 mod requests;

@@ -124,7 +124,7 @@ impl DownloadFileArgs {
         layout::check_local(&path)?;
         Ok(FileJob {
             place: Place::new(self.local_dir.as_deref()),
-            hub: hub.for_call(self.cache_dir.as_deref()),
+            hub: hub.for_call(self.cache_dir.as_deref(), &self.progress),
             repo: self.repo_id.typed(self.repo_type),
             path,
             revision: self.revision.unwrap_or_default(),

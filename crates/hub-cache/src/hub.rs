@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fs_err as fs;
-use hub_http::{HfApi, HfApiBuilder};
+use hub_http::{HfApi, HfApiBuilder, ProgressHandle};
 use hub_types::env::Env;
 
 use crate::cache::Cache;
@@ -57,11 +57,12 @@ impl HubCache {
         &self.cache
     }
 
-    /// The same for a call that may name another cache's folder, whose requests count as one download.
-    pub(crate) fn for_call(&self, cache_dir: Option<&Path>) -> Self {
+    /// The same for a call that may name another cache's folder, whose requests count as one download and whose retries
+    /// are told.
+    pub(crate) fn for_call(&self, cache_dir: Option<&Path>, progress: &ProgressHandle) -> Self {
         let root = cache_dir.unwrap_or(self.cache.root());
         Self {
-            api: self.api.counting_download(),
+            api: self.api.counting_download().telling(progress),
             cache: self.cache.at(real_path(root)),
         }
     }

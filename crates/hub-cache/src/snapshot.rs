@@ -173,7 +173,7 @@ impl SnapshotDownloadArgs {
         let ignore = self.ignore_patterns.as_ref().map_or(&[][..], |patterns| &patterns.0);
         Ok(Job {
             place: Place::new(self.local_dir.as_deref()),
-            hub: hub.for_call(self.cache_dir.as_deref()),
+            hub: hub.for_call(self.cache_dir.as_deref(), &self.progress),
             repo: self.repo_id.typed(self.repo_type),
             revision: self.revision.unwrap_or_default(),
             has_patterns: allow.is_some() || !ignore.is_empty(),
@@ -201,7 +201,7 @@ impl SnapshotDownload {
 
 impl VerifyRepoChecksumsArgs {
     async fn run(self, hub: HubCache) -> Result<Verification> {
-        let hub = hub.for_call(self.cache_dir.as_deref());
+        let hub = hub.for_call(self.cache_dir.as_deref(), &ProgressHandle::default());
         let repo = self.repo_id.typed(self.repo_type);
         let (root, revision) = match Place::new(self.local_dir.as_deref()) {
             Place::Local(dir) => (dir.root().to_owned(), self.revision.unwrap_or_default()),

@@ -5,7 +5,7 @@ use std::io::{IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use hub_http::{Outcome, Phase, Progress, ProgressHandle, ProgressId};
+use hub_http::{Error, Outcome, Phase, Progress, ProgressHandle, ProgressId};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::json;
 
@@ -71,6 +71,7 @@ impl Transfer {
                     "resumed": state.resumed,
                     "deduplicated_bytes": state.deduplicated,
                     "failed": state.failed,
+                    "retries": state.retries,
                     "seconds": state.began.elapsed().as_secs_f64(),
                 }),
             ),
@@ -127,6 +128,10 @@ impl Progress for Meter {
         self.lock().deduplicated += bytes;
     }
 
+    fn retrying(&self, id: Option<ProgressId>, retry: u32, wait: Duration, cause: &Error) {
+        self.lock().retrying(id, retry, wait, cause);
+    }
+
     fn finished(&self, id: ProgressId, outcome: Outcome) {
         self.lock().finished(id, outcome);
     }
@@ -171,17 +176,19 @@ impl Bars {
         self.total.set_length(bytes);
     }
 
-    fn file(&self, path: &str, size: Option<u64>) -> ProgressBar {
+    fn file(&self, size: Option<u64>) -> ProgressBar {
         let bar = self.all.add(ProgressBar::new(size.unwrap_or(0)));
         bar.set_style(style(if size.is_some() {
             "  {msg:<40!} {bar:24} {percent:>3}% {decimal_bytes:>10}/{decimal_total_bytes}"
         } else {
             "  {msg:<40!} {decimal_bytes:>10}"
         }));
-        bar.set_message(shortened(path, 40));
         bar
     }
 }
+
+/// How many characters of a file's name are shown.
+const NAME: usize = 40;
 
 const TOTAL: &str = "{msg:<24!} {bar:24} {percent:>3}% {decimal_bytes:>10}/{decimal_total_bytes:<10} {decimal_bytes_per_sec:>12} {eta:>4} left";
 
@@ -206,7 +213,22 @@ struct File {
     path: String,
     size: Option<u64>,
     done: u64,
+    /// Which retry it is in, 0 where it goes on.
+    retry: u32,
     bar: Option<ProgressBar>,
+}
+
+impl File {
+    /// What stands before its bar: its name, or the end of that and that it is tried again.
+    fn message(&self) -> String {
+        match self.retry {
+            0 => shortened(&self.path, NAME),
+            retry => {
+                let note = format!(" retrying ({retry})");
+                shortened(&self.path, NAME - note.len()) + &note
+            }
+        }
+    }
 }
 
 struct State {
@@ -229,6 +251,9 @@ struct State {
     failed: u64,
     /// Bytes that were not sent, since the storage had them.
     deduplicated: u64,
+    /// Of all requests, and which one is waited for that is of no single file.
+    retries: u64,
+    retry: u32,
     last_line: Instant,
     last_percent: u64,
 }
@@ -252,6 +277,8 @@ impl State {
             resumed: 0,
             failed: 0,
             deduplicated: 0,
+            retries: 0,
+            retry: 0,
             last_line: now,
             last_percent: 0,
         }
@@ -259,6 +286,7 @@ impl State {
 
     fn phase(&mut self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
         self.phase = Some(phase);
+        self.retry = 0;
         if phase == Phase::Transferring {
             self.expected_files = files.or(self.expected_files);
             self.expected_bytes = bytes.or(self.expected_bytes);
@@ -273,6 +301,7 @@ impl State {
     }
 
     fn started(&mut self, path: &str, size: Option<u64>) -> ProgressId {
+        self.retry = 0;
         let id = self.next_id;
         self.next_id += 1;
         self.seen_bytes += size.unwrap_or(0);
@@ -280,6 +309,7 @@ impl State {
             path: path.to_owned(),
             size,
             done: 0,
+            retry: 0,
             bar: None,
         };
         self.files.insert(id, file);
@@ -296,8 +326,12 @@ impl State {
             file.done += bytes;
             self.position += bytes;
             self.moved += bytes;
+            let goes_on = std::mem::take(&mut file.retry) > 0;
             if let Some(bar) = &file.bar {
                 bar.set_position(file.done);
+                if goes_on {
+                    bar.set_message(file.message());
+                }
             }
         }
         self.show();
@@ -325,6 +359,38 @@ impl State {
             if let Some(bar) = &file.bar {
                 bar.set_position(file.done);
             }
+        }
+        self.show();
+    }
+
+    fn retrying(&mut self, id: Option<ProgressId>, retry: u32, wait: Duration, cause: &Error) {
+        self.retries += 1;
+        let file = id.and_then(|id| self.files.get_mut(&id.0));
+        let path = file.as_ref().map(|file| file.path.clone());
+        match file {
+            Some(file) => {
+                file.retry = retry;
+                if let Some(bar) = &file.bar {
+                    bar.set_message(file.message());
+                }
+            }
+            None => self.retry = retry,
+        }
+        match &self.display {
+            Display::Json => self.event(
+                "retry",
+                json!({
+                    "path": path,
+                    "retry": retry,
+                    "wait_seconds": wait.as_secs_f64(),
+                    "cause": cause.to_string(),
+                }),
+            ),
+            // Whoever waits sees why nothing moves.
+            Display::Plain if wait >= PLAIN_LEAST => {
+                write_line(&format!("{} in {}: {cause}", self.heading(), span(wait)))
+            }
+            _ => {}
         }
         self.show();
     }
@@ -366,7 +432,8 @@ impl State {
             let Some(file) = waiting.max_by_key(|file| file.size) else {
                 break;
             };
-            let bar = bars.file(&file.path, file.size);
+            let bar = bars.file(file.size);
+            bar.set_message(file.message());
             bar.set_position(file.done);
             file.bar = Some(bar);
         }
@@ -394,12 +461,24 @@ impl State {
     fn heading(&self) -> String {
         let ended = self.done + self.skipped + self.failed;
         let files = self.expected_files.unwrap_or(ended + self.files.len() as u64);
-        match self.phase {
+        let doing = match self.phase {
             Some(Phase::Listing) => "Listing files".to_owned(),
             Some(Phase::Hashing) if files == 0 => "Hashing files".to_owned(),
             Some(Phase::Hashing) => format!("Hashing {ended}/{files} files"),
             Some(Phase::Committing) => "Committing".to_owned(),
             _ => format!("{ended}/{files} files"),
+        };
+        match self
+            .files
+            .values()
+            .map(|file| file.retry)
+            .max()
+            .unwrap_or(0)
+            .max(self.retry)
+        {
+            0 => doing,
+            // First, since the line has little room.
+            retry => format!("retrying ({retry}), {doing}"),
         }
     }
 
@@ -435,6 +514,8 @@ impl State {
                 "files": self.expected_files,
                 "bytes_done": self.position,
                 "bytes": self.total(),
+                "bytes_per_second": (self.moved as f64 / self.began.elapsed().as_secs_f64().max(0.001)) as u64,
+                "retries": self.retries,
             }),
         );
     }
@@ -494,6 +575,11 @@ impl State {
             .filter(|(count, _)| *count > 0)
             .map(|(count, word)| format!("{count} {word}"))
             .collect();
+        match self.retries {
+            0 => {}
+            1 => extra.push("1 retry".to_owned()),
+            retries => extra.push(format!("{retries} retries")),
+        }
         if self.deduplicated > 0 {
             extra.push(format!("{} deduplicated", storage(self.deduplicated)));
         }
@@ -570,6 +656,33 @@ mod tests {
         state.deduplicated = 2_000_000;
         let line = state.summary(Duration::from_secs(112)).unwrap();
         assert!(line.ends_with("1 already there, 2.0 MB deduplicated"), "{line}");
+    }
+
+    #[test]
+    fn what_is_tried_again_says_so_until_it_goes_on() {
+        let busy = || Error::Io(std::io::Error::other("busy"));
+        let mut state = State::new(Display::None);
+        state.phase(Phase::Listing, None, None);
+        state.retrying(None, 1, Duration::ZERO, &busy());
+        assert_eq!(state.heading(), "retrying (1), Listing files");
+        state.phase(Phase::Transferring, Some(2), Some(20));
+        assert_eq!(state.heading(), "0/2 files");
+        let (a, b) = (
+            state.started("folder/a.bin", Some(10)),
+            state.started("b.bin", Some(10)),
+        );
+        state.retrying(Some(a), 1, Duration::ZERO, &busy());
+        state.retrying(Some(b), 1, Duration::ZERO, &busy());
+        state.retrying(Some(b), 2, Duration::ZERO, &busy());
+        assert_eq!(state.heading(), "retrying (2), 0/2 files");
+        assert_eq!(state.files[&a.0].message(), "folder/a.bin retrying (1)");
+        state.advanced(b, 1);
+        assert_eq!(state.heading(), "retrying (1), 0/2 files");
+        state.advanced(a, 10);
+        state.finished(a, Outcome::Done);
+        assert_eq!(state.heading(), "1/2 files");
+        let line = state.summary(Duration::from_secs(1)).unwrap();
+        assert!(line.ends_with("; 4 retries"), "{line}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ use crate::auth::{TokenChoice, TokenSource};
 use crate::bandwidth::Bandwidth;
 use crate::endpoint::{DEFAULT_ENDPOINT, Endpoint, STAGING_ENDPOINT};
 use crate::error::{Error, Result};
+use crate::progress::ProgressHandle;
 use crate::queue::Queue;
 use crate::retry::RetryPolicy;
 use crate::transfer::xet;
@@ -34,6 +35,8 @@ pub struct HfApi {
     pub(crate) token: TokenChoice,
     /// Whether requests are counted as downloads (`X-HF-Download-Counter`).
     pub(crate) counts_download: bool,
+    /// Who is told when a request is tried again.
+    pub(crate) retries: ProgressHandle,
 }
 
 /// What all clones share.
@@ -189,6 +192,16 @@ impl HfApi {
     pub fn counting_download(&self) -> Self {
         Self {
             counts_download: true,
+            ..self.clone()
+        }
+    }
+
+    /// The same client, which tells `progress` when a request is tried again ([`Progress::retrying`](crate::Progress)).
+    ///
+    /// Operations that have a setter `progress` do this themselves.
+    pub fn telling(&self, progress: &ProgressHandle) -> Self {
+        Self {
+            retries: progress.clone(),
             ..self.clone()
         }
     }
@@ -546,6 +559,7 @@ impl HfApiBuilder {
             shared: Arc::new(shared),
             token: TokenChoice::Implicit,
             counts_download: false,
+            retries: ProgressHandle::default(),
         })
     }
 

@@ -3,6 +3,9 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::error::Error;
 
 /// Names one file of a transfer in the calls of a [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -69,6 +72,12 @@ pub trait Progress: Send + Sync {
         let _ = (id, bytes);
     }
 
+    /// Something failed with `cause` and is tried again after `wait`: the `retry`th time (1 for the first) since it last
+    /// got further. `id` is the file's, and `None` where it is a request of no single file: a listing, a batch, a commit.
+    fn retrying(&self, id: Option<ProgressId>, retry: u32, wait: Duration, cause: &Error) {
+        let _ = (id, retry, wait, cause);
+    }
+
     /// The file is through.
     fn finished(&self, id: ProgressId, outcome: Outcome) {
         let _ = (id, outcome);
@@ -94,6 +103,13 @@ impl ProgressHandle {
     pub fn phase(&self, phase: Phase, files: Option<u64>, bytes: Option<u64>) {
         if let Some(progress) = &self.0 {
             progress.phase(phase, files, bytes);
+        }
+    }
+
+    /// See [`Progress::retrying`]: what is tried again is of no single file.
+    pub(crate) fn retrying(&self, retry: u32, wait: Duration, cause: &Error) {
+        if let Some(progress) = &self.0 {
+            progress.retrying(None, retry, wait, cause);
         }
     }
 
@@ -164,6 +180,13 @@ impl FileProgress {
             && let Some(progress) = self.running()
         {
             progress.deduplicated(self.id, bytes);
+        }
+    }
+
+    /// What failed with `cause` is tried again after `wait`, for the `retry`th time.
+    pub fn retrying(&self, retry: u32, wait: Duration, cause: &Error) {
+        if let Some(progress) = self.running() {
+            progress.retrying(Some(self.id), retry, wait, cause);
         }
     }
 

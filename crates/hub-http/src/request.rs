@@ -20,6 +20,7 @@ use crate::bandwidth::Bandwidth;
 use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
 use crate::error::{Error, ErrorReply, Result, without_query};
 use crate::operation::BoxFuture;
+use crate::progress::FileProgress;
 use crate::retry::is_retryable_status;
 
 /// The most bytes that a reply which is read whole may have: a listing's page has a few megabytes.
@@ -42,6 +43,8 @@ pub(crate) struct Request {
     redirects: Redirects,
     timeout: Option<Duration>,
     bulk: bool,
+    /// The file that it is about.
+    about: Option<Arc<FileProgress>>,
 }
 
 /// Whom a request is for, which decides what it says of us.
@@ -115,6 +118,7 @@ impl Request {
             redirects: Redirects::All,
             timeout: None,
             bulk: false,
+            about: None,
         }
     }
 
@@ -207,6 +211,12 @@ impl Request {
     /// Repeats the request after a transient failure. Only for what may safely be done twice.
     pub(crate) fn retried(mut self) -> Self {
         self.retried = true;
+        self
+    }
+
+    /// Tells a retry as one of this file.
+    pub(crate) fn about(mut self, file: Arc<FileProgress>) -> Self {
+        self.about = Some(file);
         self
     }
 
@@ -469,6 +479,10 @@ impl HfApi {
             };
             let Some(wait) = wait else { return Err(failed) };
             tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
+            match &request.about {
+                Some(file) => file.retrying(attempt, wait, &failed),
+                None => self.retries.retrying(attempt, wait, &failed),
+            }
             tokio::time::sleep(wait).await;
         }
     }

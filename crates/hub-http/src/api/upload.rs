@@ -217,6 +217,7 @@ operation! {
 
 impl CreateCommitArgs {
     async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let api = api.telling(&self.progress);
         let repo = self.repo_id.typed(self.repo_type);
         let revision = self.revision.unwrap_or_default();
         check_message(&self.commit_message)?;
@@ -475,6 +476,7 @@ operation! {
 
 impl UploadFolderArgs {
     async fn run(self, api: HfApi) -> Result<CommitInfo> {
+        let api = api.telling(&self.progress);
         let repo = self.repo_id.typed(self.repo_type);
         let create_pr = self.create_pr.unwrap_or(false);
         if create_pr
@@ -789,6 +791,7 @@ operation! {
 
 impl PreuploadLfsFilesArgs {
     async fn run(self, api: HfApi) -> Result<Vec<RepoPath>> {
+        let api = api.telling(&self.progress);
         let plan = Plan::new(self.additions)?;
         let mut additions = Addition::open_all(plan.additions).await?;
         let gitignore = match self.gitignore_content {

@@ -121,13 +121,14 @@ struct Fetch {
 
 impl Fetch {
     fn new(api: &HfApi, source: &FileSource, target: Target, options: &FetchOptions) -> Self {
+        let api = api.telling(&options.progress);
         let config = &api.shared.config;
         let verify = options.verify.unwrap_or(config.verify);
         Self {
-            api: api.clone(),
             origin: Arc::new(Origin::new(api.clone(), source.clone(), verify, options.listed)),
             target,
             connections: options.max_connections.unwrap_or(config.max_connections).max(1),
+            api,
             handle: options.progress.clone(),
             keep_journal: options.keep_journal,
             progress: None,
@@ -173,6 +174,11 @@ impl Fetch {
                         return self.give_up(err).await;
                     };
                     tracing::warn!(path = %self.origin.source.path, error = %err, at = covered, wait_ms = wait.as_millis() as u64, "the download was interrupted, going on");
+                    match (&self.progress, self.origin.known().size) {
+                        (Some(progress), _) => progress.retrying(self.failures, wait, &err),
+                        (None, Some(size)) => self.report_start(Some(size)).retrying(self.failures, wait, &err),
+                        (None, None) => self.handle.retrying(self.failures, wait, &err),
+                    }
                     tokio::time::sleep(wait).await;
                 }
                 Trouble::NoRanges(err) if self.ranges => {
@@ -578,8 +584,9 @@ impl Fetch {
                         Ok(()) => {}
                         Err(Trouble::Again(err)) if !lanes.is_empty() => {
                             tracing::debug!(path = %self.origin.source.path, error = %err, left = lanes.len(), "a connection failed");
-                            let wait = self.api.shared.config.retry.wait_after(1, &err);
-                            growth.retreat(lanes.len(), wait.unwrap_or_default(), Instant::now());
+                            let wait = self.api.shared.config.retry.wait_after(1, &err).unwrap_or_default();
+                            session.progress.retrying(1, wait, &err);
+                            growth.retreat(lanes.len(), wait, Instant::now());
                         }
                         Err(trouble) => {
                             lanes.shutdown().await;

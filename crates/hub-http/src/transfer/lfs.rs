@@ -316,7 +316,8 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<Fi
 fn range(request: Request, file: &LfsFile, start: u64, end: u64, bar: &Arc<FileProgress>) -> Request {
     let (opened, bar) = (file.opened.clone(), bar.clone());
     let sent = Arc::new(AtomicU64::new(0));
-    request.retried().stream(end - start, sent.clone(), move |bandwidth| {
+    let request = request.retried().about(bar.clone());
+    request.stream(end - start, sent.clone(), move |bandwidth| {
         // What an attempt that failed had sent is sent again: it does not count twice.
         bar.take_back(sent.swap(0, Ordering::Relaxed));
         let (bar, sent) = (bar.clone(), sent.clone());

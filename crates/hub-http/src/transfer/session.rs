@@ -118,7 +118,7 @@ pub(super) struct Session {
     pool: Arc<Pool>,
     plan: Mutex<Plan>,
     pub(super) verifier: Option<Verifier>,
-    progress: Arc<FileProgress>,
+    pub(super) progress: Arc<FileProgress>,
     /// One permit for each write that may be under way.
     writes: Arc<Semaphore>,
     most_writes: u32,

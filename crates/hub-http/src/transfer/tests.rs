@@ -1326,6 +1326,39 @@ async fn a_download_that_is_offline_sends_nothing() {
 #[derive(Default)]
 struct Count(Mutex<(i64, Vec<String>)>);
 
+/// Notes each retry: of which file, which one, and its cause.
+#[derive(Default)]
+struct Retries(Mutex<Vec<(Option<u64>, u32, Option<u16>)>>);
+
+impl crate::Progress for Arc<Retries> {
+    fn started(&self, _: &str, _: Option<u64>) -> crate::ProgressId {
+        crate::ProgressId(7)
+    }
+    fn retrying(&self, id: Option<crate::ProgressId>, retry: u32, _: Duration, cause: &Error) {
+        self.0.lock().unwrap().push((id.map(|id| id.0), retry, cause.status()));
+    }
+}
+
+#[tokio::test]
+async fn retries_are_told_as_they_happen() {
+    for size in [700, 20 << 20] {
+        let bytes = content(size);
+        let body = bytes.clone();
+        let server = Server::start(move |seen, number| match number {
+            1 | 2 => Answer::new("503 Busy").header("content-length", 0),
+            3 => good(seen, &body).cut(100),
+            _ => good(seen, &body),
+        })
+        .await;
+        let mut test = Test::new(&server.url).knowing(&bytes);
+        let retries = Arc::new(Retries::default());
+        test.options.progress = crate::ProgressHandle::new(retries.clone());
+        test.fetch().await.unwrap();
+        let expected = [(Some(7), 1, Some(503)), (Some(7), 2, Some(503)), (Some(7), 1, None)];
+        assert_eq!(retries.0.lock().unwrap()[..], expected, "{size}");
+    }
+}
+
 impl crate::Progress for Arc<Count> {
     fn started(&self, path: &str, size: Option<u64>) -> crate::ProgressId {
         self.0.lock().unwrap().1.push(format!("{path} {size:?}"));

@@ -651,6 +651,22 @@ async fn a_large_file_is_tried_again_from_its_beginning() {
     assert_eq!(fake.asked("PUT").len(), 3);
     assert_eq!(fake.asked(COMMIT).len(), 1);
     log.check(&[("w.bin", 700_000, Outcome::Done)]);
+    // The file's own request is told as the file's, the others as nobody's.
+    let retries = log.0.retries.lock().unwrap().clone();
+    let of_file = |retry| (Some(0), retry);
+    assert_eq!(
+        retries,
+        [
+            (None, 1),
+            (None, 2),
+            (None, 1),
+            (None, 2),
+            of_file(1),
+            of_file(2),
+            (None, 1),
+            (None, 2)
+        ]
+    );
 }
 
 #[tokio::test]
@@ -1157,6 +1173,8 @@ type Logged = (String, u64, i64, Option<Outcome>);
 
 struct LogState {
     files: Mutex<Vec<Logged>>,
+    /// Of which file, and which retry.
+    retries: Mutex<Vec<(Option<u64>, u32)>>,
     on_advance: Box<dyn Fn(u64) + Send + Sync>,
 }
 
@@ -1170,6 +1188,7 @@ impl Log {
     fn new(on_advance: impl Fn(u64) + Send + Sync + 'static) -> Self {
         Self(Arc::new(LogState {
             files: Mutex::default(),
+            retries: Mutex::default(),
             on_advance: Box::new(on_advance),
         }))
     }
@@ -1220,6 +1239,10 @@ impl Progress for Log {
 
     fn taken_back(&self, id: ProgressId, bytes: u64) {
         self.0.files.lock().unwrap()[id.0 as usize].2 -= bytes as i64;
+    }
+
+    fn retrying(&self, id: Option<ProgressId>, retry: u32, _: Duration, _: &Error) {
+        self.0.retries.lock().unwrap().push((id.map(|id| id.0), retry));
     }
 
     fn finished(&self, id: ProgressId, outcome: Outcome) {

@@ -88,6 +88,7 @@ operation! {
 
 impl BatchBucketFilesArgs {
     async fn run(self, api: HfApi) -> Result<()> {
+        let api = api.telling(&self.progress);
         let now = jiff::Timestamp::now().as_millisecond();
         let (add, copy, delete) = (
             self.add.unwrap_or_default().0,
@@ -299,6 +300,7 @@ operation! {
 
 impl DownloadBucketFilesArgs {
     async fn run(self, api: HfApi) -> Result<Vec<String>> {
+        let api = api.telling(&self.progress);
         let asked: Vec<String> = self
             .files
             .0

@@ -78,6 +78,7 @@ operation! {
 
 impl SyncBucketArgs {
     async fn run(self, api: HfApi) -> Result<SyncPlan> {
+        let api = api.telling(&self.progress);
         self.check()?;
         let progress = self.progress.clone();
         if let Some(path) = self.apply {
