@@ -95,6 +95,7 @@ pub(crate) struct Config {
     /// Whether the environment set the timeout, which then wins over a call's own.
     pub(crate) metadata_timeout_fixed: bool,
     pub(crate) download_timeout: Duration,
+    pub(crate) upload_timeout: Duration,
     pub(crate) max_connections: usize,
     /// What all downloads together may take, and all uploads.
     pub(crate) downward: Bandwidth,
@@ -155,7 +156,7 @@ impl HfApi {
     /// `XDG_CACHE_HOME`, `HF_HUB_DISABLE_IMPLICIT_TOKEN`, `HF_HUB_OFFLINE`, `TRANSFORMERS_OFFLINE`,
     /// `HF_OIDC_RESOURCE`, `HF_OIDC_ID_TOKEN`, `GITHUB_ACTIONS`, `ACTIONS_ID_TOKEN_REQUEST_URL`,
     /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`, `HF_DEVICE_CODE_OAUTH_CLIENT_ID`, `HF_HUB_ETAG_TIMEOUT`, `HF_HUB_DOWNLOAD_TIMEOUT`, `HF_HUB_USER_AGENT_ORIGIN`, `HUB_CONNECTIONS`,
-    /// `HUB_BANDWIDTH_LIMIT`, `HUB_VERIFY`, `HF_HUB_DISABLE_XET`, `HF_XET_CACHE`, `HF_XET_HIGH_PERFORMANCE`,
+    /// `HUB_BANDWIDTH_LIMIT`, `HUB_UPLOAD_TIMEOUT`, `HUB_VERIFY`, `HF_HUB_DISABLE_XET`, `HF_XET_CACHE`, `HF_XET_HIGH_PERFORMANCE`,
     /// `HUB_CA_BUNDLE`, `REQUESTS_CA_BUNDLE`, `CURL_CA_BUNDLE`, `SSL_CERT_FILE` and the usual proxy variables; [`hub_types::env`] says what each does.
     ///
     /// # Errors
@@ -281,6 +282,7 @@ pub struct HfApiBuilder {
     metadata_timeout: Option<Duration>,
     metadata_timeout_fixed: bool,
     download_timeout: Option<Duration>,
+    upload_timeout: Option<Duration>,
     max_connections: Option<usize>,
     bandwidth_limit: Option<u64>,
     verify: bool,
@@ -305,6 +307,7 @@ impl Default for HfApiBuilder {
             metadata_timeout: None,
             metadata_timeout_fixed: false,
             download_timeout: None,
+            upload_timeout: None,
             max_connections: None,
             bandwidth_limit: None,
             verify: true,
@@ -340,6 +343,7 @@ impl HfApiBuilder {
             metadata_timeout,
             metadata_timeout_fixed: metadata_timeout.is_some_and(|timeout| timeout != DEFAULT_TIMEOUT),
             download_timeout: env.seconds(env::HF_HUB_DOWNLOAD_TIMEOUT)?,
+            upload_timeout: env.seconds(env::HUB_UPLOAD_TIMEOUT)?,
             oauth_client_id: env
                 .text(env::HF_DEVICE_CODE_OAUTH_CLIENT_ID)?
                 .unwrap_or(crate::oauth::CLIENT_ID)
@@ -413,6 +417,13 @@ impl HfApiBuilder {
     /// After how long without a byte a download's connection is given up. By default 10 seconds.
     pub fn download_timeout(mut self, timeout: Duration) -> Self {
         self.download_timeout = Some(timeout);
+        self
+    }
+
+    /// After how long in which nothing moves an upload's request is given up: the server takes no bytes, or has them all
+    /// and does not answer. By default 120 seconds.
+    pub fn upload_timeout(mut self, timeout: Duration) -> Self {
+        self.upload_timeout = Some(timeout);
         self
     }
 
@@ -527,6 +538,7 @@ impl HfApiBuilder {
             metadata_timeout: self.metadata_timeout.unwrap_or(DEFAULT_TIMEOUT),
             metadata_timeout_fixed: self.metadata_timeout_fixed,
             download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
+            upload_timeout: self.upload_timeout.unwrap_or(CALL_IDLE_TIMEOUT),
             max_connections: self.max_connections.unwrap_or(16),
             downward: Bandwidth::new(self.bandwidth_limit)?,
             upward: Bandwidth::new(self.bandwidth_limit)?,
@@ -680,6 +692,7 @@ mod tests {
             ("HF_HUB_ETAG_TIMEOUT", "soon"),
             ("HUB_CONNECTIONS", "-1"),
             ("HUB_BANDWIDTH_LIMIT", "100"),
+            ("HUB_UPLOAD_TIMEOUT", "9"),
         ] {
             let err = from(&[(name, value)]).unwrap_err().to_string();
             assert!(err.contains(value), "{err}");

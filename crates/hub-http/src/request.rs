@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 use url::Url;
 
 use crate::bandwidth::Bandwidth;
-use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
+use crate::client::HfApi;
 use crate::error::{Error, ErrorReply, Result, without_query};
 use crate::operation::BoxFuture;
 use crate::progress::FileProgress;
@@ -536,7 +536,7 @@ impl HfApi {
                     }
                 },
                 None => match moved {
-                    Some(moved) => watched(&first, moved, sent).await?,
+                    Some(moved) => watched(&first, moved, config.upload_timeout, sent).await?,
                     None => sent.await,
                 },
             };
@@ -643,11 +643,11 @@ impl HfApi {
 }
 
 /// Waits for a reply as long as bytes of the request move, or the wait for the reply itself is not too long.
-async fn watched<T>(url: &str, moved: &AtomicU64, sent: impl Future<Output = T>) -> Result<T> {
+async fn watched<T>(url: &str, moved: &AtomicU64, patience: Duration, sent: impl Future<Output = T>) -> Result<T> {
     let mut sent = std::pin::pin!(sent);
     loop {
         let before = moved.load(Ordering::Relaxed);
-        match tokio::time::timeout(CALL_IDLE_TIMEOUT, &mut sent).await {
+        match tokio::time::timeout(patience, &mut sent).await {
             Ok(reply) => return Ok(reply),
             Err(_) if moved.load(Ordering::Relaxed) != before => {}
             Err(elapsed) => {

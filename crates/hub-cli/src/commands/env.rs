@@ -90,6 +90,7 @@ fn facts(env: &Env) -> anyhow::Result<Row> {
         env::HF_HUB_ETAG_TIMEOUT,
         env::HF_HUB_DOWNLOAD_TIMEOUT,
         env::HUB_CONNECTIONS,
+        env::HUB_UPLOAD_TIMEOUT,
         env::HUB_BANDWIDTH_LIMIT,
         env::HUB_VERIFY,
         env::HUB_DURABLE,

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures_util::future::FutureExt as _;
 use futures_util::stream::{StreamExt as _, TryStreamExt as _};
@@ -110,12 +111,39 @@ async fn again_if_expired(
     object: Option<LfsObject>,
     bar: &Arc<FileProgress>,
 ) -> Result<Outcome> {
-    match one(api, file, object, bar).await {
-        Err(Error::Forbidden(_) | Error::Unauthorized(_)) => {
-            let mut again = batch(api, repo, revision, &[file.pointer]).await?;
-            one(api, file, again.remove(&file.pointer.oid.to_string()), bar).await
+    let refused = {
+        let attempt = Attempt::new(bar);
+        match one(api, file, object, &attempt).await {
+            Err(err @ (Error::Forbidden(_) | Error::Unauthorized(_))) => err,
+            outcome => return outcome,
         }
-        outcome => outcome,
+    };
+    // Parts of it may have gone out: a new address is one of nothing.
+    bar.restart(0);
+    bar.retrying(1, Duration::ZERO, &refused);
+    let mut again = batch(api, repo, revision, &[file.pointer]).await?;
+    one(
+        api,
+        file,
+        again.remove(&file.pointer.oid.to_string()),
+        &Attempt::new(bar),
+    )
+    .await
+}
+
+/// Where an attempt at a file reports what it sends. One that is over reports nothing more, though a connection may hold
+/// its body still.
+struct Attempt {
+    bar: Arc<FileProgress>,
+    running: Arc<()>,
+}
+
+impl Attempt {
+    fn new(bar: &Arc<FileProgress>) -> Self {
+        Self {
+            bar: bar.clone(),
+            running: Arc::default(),
+        }
     }
 }
 
@@ -157,7 +185,7 @@ async fn batch(
         .collect())
 }
 
-async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, bar: &Arc<FileProgress>) -> Result<Outcome> {
+async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, attempt: &Attempt) -> Result<Outcome> {
     let Some(object) = object else {
         return Err(Error::malformed(
             api.endpoint(),
@@ -170,9 +198,9 @@ async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, bar: &Arc<F
     };
     if let Some(upload) = &actions.upload {
         if upload.header.0.contains_key("chunk_size") {
-            multipart(api, file, upload, bar).await?;
+            multipart(api, file, upload, attempt).await?;
         } else {
-            basic(api, file, upload, bar).await?;
+            basic(api, file, upload, attempt).await?;
         }
     }
     if let Some(verify) = &actions.verify {
@@ -241,9 +269,9 @@ impl PutLfsObjectArgs {
         };
         let bar = file.bar(&self.progress);
         let sent = if self.action.header.0.contains_key("chunk_size") {
-            multipart(&api, &file, &self.action, &bar).await
+            multipart(&api, &file, &self.action, &Attempt::new(&bar)).await
         } else {
-            basic(&api, &file, &self.action, &bar).await
+            basic(&api, &file, &self.action, &Attempt::new(&bar)).await
         };
         bar.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
         sent
@@ -251,17 +279,17 @@ impl PutLfsObjectArgs {
 }
 
 /// One request with all bytes.
-async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FileProgress>) -> Result<()> {
+async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &Attempt) -> Result<()> {
     let mut request = Request::put(api.shared.config.endpoint.rewrite(action.href.reveal())).to_store();
     for (name, value) in &action.header.0 {
         request = with_header(request, action, header_name(action, name)?, value)?;
     }
-    let request = range(request, file, 0, file.pointer.size, bar);
+    let request = range(request, file, 0, file.pointer.size, attempt);
     api.send_whole(request).await.map(drop)
 }
 
 /// A request for each part, then one that puts them together.
-async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<FileProgress>) -> Result<()> {
+async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &Attempt) -> Result<()> {
     let malformed = |problem: String| Error::malformed(action.href.reveal(), problem);
     let chunk_size = match &action.header.0["chunk_size"] {
         Value::String(text) => text.parse::<u64>().ok(),
@@ -289,7 +317,7 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<Fi
             let upload = async move {
                 let start = at as u64 * chunk_size;
                 let end = (start + chunk_size).min(file.pointer.size);
-                let request = range(Request::put(url).to_store(), file, start, end, bar);
+                let request = range(Request::put(url).to_store(), file, start, end, attempt);
                 let (reply, _) = api.send_whole(request).await?;
                 match reply.header("etag") {
                     Some(etag) if !etag.is_empty() => Ok(json!({ "partNumber": at + 1, "etag": etag })),
@@ -313,14 +341,15 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, bar: &Arc<Fi
 }
 
 /// A request whose body is a range of the file, read anew for each attempt.
-fn range(request: Request, file: &LfsFile, start: u64, end: u64, bar: &Arc<FileProgress>) -> Request {
-    let (opened, bar) = (file.opened.clone(), bar.clone());
+fn range(request: Request, file: &LfsFile, start: u64, end: u64, attempt: &Attempt) -> Request {
+    let (opened, bar) = (file.opened.clone(), attempt.bar.clone());
+    let running = Arc::downgrade(&attempt.running);
     let sent = Arc::new(AtomicU64::new(0));
     let request = request.retried().about(bar.clone());
     request.stream(end - start, sent.clone(), move |bandwidth| {
         // What an attempt that failed had sent is sent again: it does not count twice.
         bar.take_back(sent.swap(0, Ordering::Relaxed));
-        let (bar, sent) = (bar.clone(), sent.clone());
+        let (bar, sent, running) = (bar.clone(), sent.clone(), running.clone());
         source::body(
             Arc::new(Range {
                 opened: opened.clone(),
@@ -330,7 +359,9 @@ fn range(request: Request, file: &LfsFile, start: u64, end: u64, bar: &Arc<FileP
             bandwidth,
             move |bytes| {
                 sent.fetch_add(bytes, Ordering::Relaxed);
-                bar.advance(bytes);
+                if running.strong_count() > 0 {
+                    bar.advance(bytes);
+                }
             },
         )
     })

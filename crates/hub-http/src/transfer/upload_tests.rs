@@ -76,6 +76,8 @@ struct State {
     without_part: Option<u64>,
     /// Refuses large files with this.
     refusal: Option<&'static str>,
+    /// Sends large files to another server.
+    put_at: Option<String>,
     /// The next PUT takes this long.
     slow: Option<Duration>,
     /// Called with each PUT.
@@ -205,6 +207,7 @@ impl State {
         if objects.len() > 256 {
             return ResponseTemplate::new(413);
         }
+        let put_at = self.put_at.as_deref().unwrap_or(base);
         let answer = |object: &Value| {
             let (oid, size) = (object["oid"].as_str().unwrap(), object["size"].as_u64().unwrap());
             if let Some(message) = self.refusal {
@@ -223,7 +226,7 @@ impl State {
                     json!({"href": format!("{base}/complete?sig=secret"), "header": header})
                 }
                 None => {
-                    json!({"href": format!("{base}/put/{oid}?sig=secret"), "header": {"x-own": "mine", "Transfer-Encoding": "chunked"}})
+                    json!({"href": format!("{put_at}/put/{oid}?sig=secret"), "header": {"x-own": "mine", "Transfer-Encoding": "chunked"}})
                 }
             };
             json!({"oid": oid, "size": size, "actions": {"upload": upload, "verify": verify}})
@@ -283,13 +286,15 @@ impl Fake {
         Self { server, state }
     }
 
-    fn api(&self) -> HfApi {
+    fn builder(&self) -> crate::HfApiBuilder {
         HfApi::builder()
             .endpoint(self.server.uri())
             .token(hub_types::Token::new("hf_test").unwrap())
             .retries(3, Duration::from_millis(1))
-            .build()
-            .unwrap()
+    }
+
+    fn api(&self) -> HfApi {
+        self.builder().build().unwrap()
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
@@ -681,6 +686,75 @@ async fn an_address_that_expired_is_asked_for_again() {
     let err = fake.commit(&[("v.bin", b"others")]).await.unwrap_err();
     assert!(matches!(err, Error::Forbidden(_)), "{err}");
     assert_eq!(fake.asked("PUT").len(), 4);
+}
+
+#[tokio::test]
+async fn a_part_whose_address_expires_midway_is_sent_to_a_new_one() {
+    let fake = Fake::start().await;
+    fake.set(|state| state.part = Some(100_000));
+    let content: Vec<u8> = (0..650_000_u32).map(|n| (n % 251) as u8).collect();
+    // Three parts have gone out by then.
+    let oid = Sha256::of(&content).to_string();
+    let fourth: &'static str = format!("PUT /put/{oid}/4").leak();
+    fake.fail(fourth, 403, 1);
+    let log = Log::default();
+    fake.api()
+        .upload_file("ada/demo", content.clone(), "w.bin")
+        .progress(ProgressHandle::new(log.clone()))
+        .await
+        .unwrap();
+    assert!(fake.stored(&content));
+    assert_eq!((fake.asked(BATCH).len(), fake.asked(COMMIT).len()), (2, 1));
+    log.check(&[("w.bin", 650_000, Outcome::Done)]);
+}
+
+/// A store that takes a request's head and then no more bytes, and says nothing; with how many it was asked.
+async fn stalling_store() -> (String, Arc<std::sync::atomic::AtomicUsize>) {
+    use tokio::io::AsyncReadExt as _;
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let count = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let counted = count.clone();
+    tokio::spawn(async move {
+        let mut kept = Vec::new();
+        while let Ok((mut client, _)) = listener.accept().await {
+            counted.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+            let _ = client.read(&mut [0; 512]).await;
+            kept.push(client);
+        }
+    });
+    (url, count)
+}
+
+#[tokio::test]
+async fn a_store_that_stops_reading_is_given_up_and_tried_again() {
+    let fake = Fake::start().await;
+    let (store, asked) = stalling_store().await;
+    fake.set(|state| state.put_at = Some(store));
+    let api = fake
+        .builder()
+        .upload_timeout(Duration::from_millis(300))
+        .retries(2, Duration::from_millis(1));
+    let begun = std::time::Instant::now();
+    let log = Log::default();
+    // More than fits between the two.
+    let err = api
+        .build()
+        .unwrap()
+        .upload_file("ada/demo", vec![1; 64 << 20], "w.bin")
+        .progress(ProgressHandle::new(log.clone()))
+        .await
+        .unwrap_err();
+    assert!(matches!(err, Error::Timeout { .. }), "{err}");
+    assert!(!err.to_string().contains("secret"), "{err}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 3);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    assert!(fake.commits().is_empty());
+    assert_eq!(log.outcomes().await, [Outcome::Failed]);
+    // Nothing is left of it: the next call goes through.
+    fake.set(|state| state.put_at = None);
+    fake.commit(&[("w.bin", &vec![1; 64 << 20])]).await.unwrap();
+    assert_eq!(fake.commits().len(), 1);
 }
 
 #[tokio::test]
@@ -1235,6 +1309,10 @@ impl Progress for Log {
     fn advanced(&self, id: ProgressId, bytes: u64) {
         self.0.files.lock().unwrap()[id.0 as usize].2 += bytes as i64;
         (self.0.on_advance)(bytes);
+    }
+
+    fn restarted(&self, id: ProgressId, bytes: u64) {
+        self.0.files.lock().unwrap()[id.0 as usize].2 = bytes as i64;
     }
 
     fn taken_back(&self, id: ProgressId, bytes: u64) {

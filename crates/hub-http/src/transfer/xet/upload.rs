@@ -12,7 +12,7 @@ use xet::xet_session::{Sha256Policy, XetFileMetadata, XetStreamUpload, XetUpload
 
 use super::session::{access, failed};
 use super::{Hashing, Stored, Upload};
-use crate::client::{CALL_IDLE_TIMEOUT, HfApi};
+use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::progress::FileProgress;
 use crate::transfer::source::Opened;
@@ -161,7 +161,7 @@ impl Uploader {
         mut work: impl Future<Output = Result<T>> + Unpin,
         sending: &Mutex<Vec<Sending>>,
     ) -> Result<T> {
-        let patience = CALL_IDLE_TIMEOUT.max(self.api.shared.config.download_timeout.saturating_mul(12));
+        let patience = self.api.shared.config.upload_timeout;
         let mut ticks = tokio::time::interval(TICK);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let (mut before, mut since) = (None, Instant::now());
