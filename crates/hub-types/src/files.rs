@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::model::{lenient, reply};
+use crate::model::{Lenient, reply};
 use crate::{Etag, GitOid, RepoPath, Sha256, Timestamp, ValidationError, XetHash};
 
 reply! {
@@ -45,14 +45,11 @@ reply! {
         /// The size of its content in bytes, also for a large file.
         size: u64,
         /// The git object's id: that of the pointer for a large file. `None` when it is no SHA-1.
-        #[serde(deserialize_with = "lenient")]
-        oid?: GitOid,
+        oid?: GitOid => Lenient,
         /// How it is stored, for a large file.
-        #[serde(deserialize_with = "lenient")]
-        lfs?: LfsInfo,
+        lfs?: LfsInfo => Lenient,
         /// Its hash in the Xet storage.
-        #[serde(deserialize_with = "lenient")]
-        xet_hash?: XetHash,
+        xet_hash?: XetHash => Lenient,
         /// The commit that last changed it, if it was asked for.
         last_commit?: LastCommit,
         /// The scanners' verdict, if it was asked for.
@@ -65,8 +62,7 @@ reply! {
         /// directory.
         path: String,
         /// The git object's id. `None` when it is no SHA-1.
-        #[serde(deserialize_with = "lenient")]
-        oid?: GitOid,
+        oid?: GitOid => Lenient,
         /// The commit that last changed it, if it was asked for.
         last_commit?: LastCommit,
     }
@@ -178,12 +174,12 @@ impl<'de> Deserialize<'de> for TreeEntry {
             path: String,
             #[serde(default)]
             size: Option<u64>,
-            #[serde(default, deserialize_with = "lenient")]
-            oid: Option<GitOid>,
-            #[serde(default, deserialize_with = "lenient")]
-            lfs: Option<LfsInfo>,
-            #[serde(default, deserialize_with = "lenient")]
-            xet_hash: Option<XetHash>,
+            #[serde(default)]
+            oid: Lenient<GitOid>,
+            #[serde(default)]
+            lfs: Lenient<LfsInfo>,
+            #[serde(default)]
+            xet_hash: Lenient<XetHash>,
             #[serde(default)]
             last_commit: Option<LastCommit>,
             #[serde(default)]
@@ -194,16 +190,16 @@ impl<'de> Deserialize<'de> for TreeEntry {
             Self::File(RepoFile {
                 path: entry.path,
                 size: entry.size.ok_or_else(|| serde::de::Error::missing_field("size"))?,
-                oid: entry.oid,
-                lfs: entry.lfs,
-                xet_hash: entry.xet_hash,
+                oid: entry.oid.0,
+                lfs: entry.lfs.0,
+                xet_hash: entry.xet_hash.0,
                 last_commit: entry.last_commit,
                 security: entry.security_file_status,
             })
         } else {
             Self::Folder(RepoFolder {
                 path: entry.path,
-                oid: entry.oid,
+                oid: entry.oid.0,
                 last_commit: entry.last_commit,
             })
         })

@@ -3,6 +3,13 @@
 //! The real Hub's replies hold more fields than any document says, and miss some. `reply!` makes that the rule: only
 //! what is marked as required must be there, null counts as absent, and what is not known is ignored or kept.
 
+use std::fmt;
+
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
 /// Declares structs of replies.
 ///
 /// - `name: T` must be there.
@@ -10,79 +17,128 @@
 /// - `name = T` is `T::default()` when absent or null.
 ///
 /// In the Hub's JSON a field has its name in camelCase, unless `as "wireName"` (with further names to accept behind
-/// it) stands in front of the type. A last field `..` keeps all unknown fields in `other`.
+/// it) stands in front of the type. `=> Lenient` behind the type has the value read as [`Lenient`] (or another wrapper
+/// of an `Option`). A last field `..` keeps all unknown fields in `other`.
+///
+/// How they are read and written is not derived: serde's own code is several times as much for each field, and there
+/// are some hundreds of them. All that does not depend on a struct is in functions that they share.
 macro_rules! reply {
     ($($(#[$meta:meta])* $name:ident { $($body:tt)* })+) => {
-        $($crate::model::reply! { @fields [$(#[$meta])*] $name [] [] [] $($body)* })+
+        $($crate::model::reply! { @fields [$(#[$meta])*] $name [] $($body)* })+
     };
 
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] []) => {
-        $($meta)*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        #[non_exhaustive]
-        pub struct $name { $($done)* }
+    // Brings every field into one form: docs, name, names on the wire, type, the item's type, how it is read, finished and
+    // written.
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]) => {
+        $crate::model::reply! { @emit [$($meta)*] $name [$($done)*] [] }
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$(($wire:literal $alias:literal))+]) => {
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] ..) => {
+        $crate::model::reply! { @emit [$($meta)*] $name [$($done)*] [other] }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? : $type:ty $(=> $via:ident)?, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            { [$(#[$doc])*] $field [$($wire)?] [$($($alias)*)?] [$type] [$type] [$($via)?] required always }
+        ] $($rest)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? ?: $type:ty $(=> $via:ident)?, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            { [$(#[$doc])*] $field [$($wire)?] [$($($alias)*)?] [Option<$type>] [$type] [$($via)?] optional if_some }
+        ] $($rest)* }
+    };
+    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*]
+        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? = $type:ty $(=> $via:ident)?, $($rest:tt)*) => {
+        $crate::model::reply! { @fields [$($meta)*] $name [
+            $($done)*
+            { [$(#[$doc])*] $field [$($wire)?] [$($($alias)*)?] [$type] [$type] [$($via)?] or_default always }
+        ] $($rest)* }
+    };
+
+    (@emit [$($meta:tt)*] $name:ident [$({
+        [$($doc:tt)*] $field:ident [$($wire:literal)?] [$($alias:literal)*] [$type:ty] [$item:ty] [$($via:ident)?]
+        $finish:ident $write:ident
+    })*] [$($other:ident)?]) => {
         $($meta)*
-        #[derive(Debug, Clone, PartialEq, serde::Serialize)]
-        #[serde(rename_all = "camelCase")]
+        #[derive(Debug, Clone, PartialEq)]
         #[non_exhaustive]
-        pub struct $name { $($done)* }
+        pub struct $name {
+            $($($doc)* pub $field: $type,)*
+            $(
+                /// All other fields, as the Hub sent them.
+                pub $other: serde_json::Map<String, serde_json::Value>,
+            )?
+        }
 
         const _: () = {
-            #[derive(serde::Deserialize)]
-            #[serde(rename_all = "camelCase")]
-            struct Wire { $($done)* }
+            #[allow(non_camel_case_types, reason = "a field's own name")]
+            #[derive(Clone, Copy)]
+            enum At { $($field),* }
 
-            /// Not generic: it is compiled here and once.
-            fn read(mut members: serde_json::Map<String, serde_json::Value>) -> serde_json::Result<$name> {
-                $crate::model::give_one_name_each(&mut members, &[$(($wire, $alias)),+]);
-                let Wire { $($fields),* } = serde_json::from_value(members.into())?;
-                Ok($name { $($fields),* })
-            }
+            /// The names on the wire: first the one of each field that we write, then all others.
+            const NAMES: &[$crate::model::Name] =
+                &[$($crate::model::reply!(@name $field $($wire)?),)* $($($crate::model::Name::Wire($alias),)*)*];
+            /// The fields that they stand for.
+            const FIELDS: &[At] = &[$(At::$field,)* $($({ let _ = $alias; At::$field },)*)*];
 
             impl<'de> serde::Deserialize<'de> for $name {
                 fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                    read(serde::Deserialize::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+                    deserializer.deserialize_map(Members)
+                }
+            }
+
+            struct Members;
+
+            impl<'de> serde::de::Visitor<'de> for Members {
+                type Value = $name;
+
+                fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                    f.write_str(concat!("the members of ", stringify!($name)))
+                }
+
+                fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<$name, A::Error> {
+                    $(let mut $field: Option<$item> = None;)*
+                    $(let mut $other = serde_json::Map::new();)?
+                    while let Some(name) = $crate::model::next_name(&mut map, NAMES, $crate::model::reply!(@other $($other)?))? {
+                        match FIELDS[name] {
+                            $(At::$field => {
+                                let is_first = name == At::$field as usize;
+                                $crate::model::reply!(@read map $field is_first $(, $via)?)
+                            })*
+                        }
+                    }
+                    Ok($name {
+                        $($field: $crate::model::reply!(@$finish $field NAMES At),)*
+                        $($other,)?
+                    })
+                }
+            }
+
+            impl serde::Serialize for $name {
+                fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                    let mut map = serializer.serialize_map(None)?;
+                    $($crate::model::$write(&mut map, NAMES[At::$field as usize], &self.$field)?;)*
+                    $($crate::model::all(&mut map, &self.$other)?;)?
+                    serde::ser::SerializeMap::end(map)
                 }
             }
         };
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*] ..) => {
-        $crate::model::reply! { @fields [$($meta)*] $name [
-            $($done)*
-            /// All other fields, as the Hub sent them.
-            #[serde(flatten)]
-            pub other: serde_json::Map<String, serde_json::Value>,
-        ] [$($fields)* other] [$($names)*] }
+    (@name $field:ident) => { $crate::model::Name::Field(stringify!($field)) };
+    (@name $field:ident $wire:literal) => { $crate::model::Name::Wire($wire) };
+    (@read $map:ident $field:ident $first:ident) => { $crate::model::read(&mut $map, &mut $field, $first)? };
+    (@read $map:ident $field:ident $first:ident, $via:ident) => {
+        $crate::model::fill(&mut $field, serde::de::MapAccess::next_value::<$via<_>>(&mut $map)?.0, $first)
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
-        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? : $type:ty, $($rest:tt)*) => {
-        $crate::model::reply! { @fields [$($meta)*] $name [
-            $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire)])?
-            pub $field: $type,
-        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
+    (@required $field:ident $names:ident $at:ident) => {
+        $crate::model::required($field, $names[$at::$field as usize])?
     };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
-        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? ?: $type:ty, $($rest:tt)*) => {
-        $crate::model::reply! { @fields [$($meta)*] $name [
-            $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire)])?
-            #[serde(default, skip_serializing_if = "Option::is_none")]
-            pub $field: Option<$type>,
-        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
-    };
-    (@fields [$($meta:tt)*] $name:ident [$($done:tt)*] [$($fields:ident)*] [$($names:tt)*]
-        $(#[$doc:meta])* $field:ident $(as $wire:literal $(| $alias:literal)*)? = $type:ty, $($rest:tt)*) => {
-        $crate::model::reply! { @fields [$($meta)*] $name [
-            $($done)*
-            $(#[$doc])* $(#[serde(rename = $wire)])?
-            #[serde(default, deserialize_with = "crate::model::null_is_default")]
-            pub $field: $type,
-        ] [$($fields)* $field] [$($names)* $($(($wire $alias))*)?] $($rest)* }
-    };
+    (@optional $field:ident $names:ident $at:ident) => { $field };
+    (@or_default $field:ident $names:ident $at:ident) => { $field.unwrap_or_default() };
+    (@other) => { None };
+    (@other $other:ident) => { Some(&mut $other) };
 }
 
 /// Declares enums of words that the Hub may add to: an unknown one is kept as `Other`.
@@ -157,34 +213,190 @@ macro_rules! open_enum {
 
 pub(crate) use {open_enum, reply};
 
-/// Gives each member of a reply the one of its names that we read (the first of a pair), also where the Hub sends more
-/// than one of them at a time: the first that has a value counts.
-pub(crate) fn give_one_name_each(members: &mut serde_json::Map<String, serde_json::Value>, names: &[(&str, &str)]) {
-    for (name, other) in names {
-        let Some(value) = members.remove(*other) else { continue };
-        if members.get(*name).is_none_or(serde_json::Value::is_null) {
-            members.insert((*name).to_owned(), value);
+/// A field's name on the wire.
+#[derive(Clone, Copy)]
+pub(crate) enum Name {
+    /// The field's own name, in camelCase there.
+    Field(&'static str),
+    /// Just this.
+    Wire(&'static str),
+}
+
+impl Name {
+    fn is(self, name: &str) -> bool {
+        match self {
+            Self::Wire(wire) => wire == name,
+            Self::Field(field) => {
+                let mut name = name.bytes();
+                let mut upper = false;
+                for byte in field.bytes() {
+                    if byte == b'_' {
+                        upper = true;
+                        continue;
+                    }
+                    let byte = if upper { byte.to_ascii_uppercase() } else { byte };
+                    upper = false;
+                    if name.next() != Some(byte) {
+                        return false;
+                    }
+                }
+                name.next().is_none()
+            }
         }
     }
 }
 
-/// Reads a field's value; null is the default.
-pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: serde::Deserializer<'de>,
-    T: serde::Deserialize<'de> + Default,
-{
-    Ok(<Option<T> as serde::Deserialize>::deserialize(deserializer)?.unwrap_or_default())
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Wire(wire) => f.write_str(wire),
+            Self::Field(field) => {
+                let mut parts = field.split('_');
+                f.write_str(parts.next().unwrap_or_default())?;
+                for part in parts {
+                    let (first, rest) = part.split_at(part.len().min(1));
+                    write!(f, "{}{rest}", first.to_ascii_uppercase())?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
-/// Reads an optional value; what is no such value counts as absent (an empty object for one that was left out).
-pub(crate) fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+impl Serialize for Name {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// The place of the next member's name among those that are known. What is not known is kept in `other`, or passed over.
+pub(crate) fn next_name<'de, A: MapAccess<'de>>(
+    map: &mut A,
+    names: &'static [Name],
+    mut other: Option<&mut Map<String, Value>>,
+) -> Result<Option<usize>, A::Error> {
+    loop {
+        let keep = other.is_some();
+        match map.next_key_seed(Known { names, keep })? {
+            None => return Ok(None),
+            Some(Found::At(place)) => return Ok(Some(place)),
+            Some(Found::Unknown(name)) => match &mut other {
+                Some(other) => {
+                    other.insert(name, map.next_value()?);
+                }
+                None => {
+                    map.next_value::<IgnoredAny>()?;
+                }
+            },
+        }
+    }
+}
+
+/// Reads a member's name; an unknown one is kept on request.
+struct Known {
+    names: &'static [Name],
+    keep: bool,
+}
+
+enum Found {
+    At(usize),
+    Unknown(String),
+}
+
+impl<'de> DeserializeSeed<'de> for Known {
+    type Value = Found;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Found, D::Error> {
+        deserializer.deserialize_identifier(self)
+    }
+}
+
+impl Visitor<'_> for Known {
+    type Value = Found;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a member")
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Found, E> {
+        Ok(match self.names.iter().position(|known| known.is(name)) {
+            Some(place) => Found::At(place),
+            None if self.keep => Found::Unknown(name.to_owned()),
+            None => Found::Unknown(String::new()),
+        })
+    }
+}
+
+/// Reads a field's value. Null is none.
+pub(crate) fn read<'de, A: MapAccess<'de>, T: Deserialize<'de>>(
+    map: &mut A,
+    field: &mut Option<T>,
+    is_first: bool,
+) -> Result<(), A::Error> {
+    fill(field, map.next_value()?, is_first);
+    Ok(())
+}
+
+/// Keeps a field's value. The Hub sends some facts twice: what stands under the name that comes first in the
+/// declaration counts, unless it is null.
+pub(crate) fn fill<T>(field: &mut Option<T>, value: Option<T>, is_first: bool) {
+    if value.is_some() && (is_first || field.is_none()) {
+        *field = value;
+    }
+}
+
+/// The value of a field that must be there.
+pub(crate) fn required<T, E: serde::de::Error>(value: Option<T>, name: Name) -> Result<T, E> {
+    value.ok_or_else(|| E::custom(format_args!("missing field `{name}`")))
+}
+
+/// Writes a member.
+pub(crate) fn always<M: SerializeMap, T: Serialize>(map: &mut M, name: Name, value: &T) -> Result<(), M::Error> {
+    map.serialize_entry(&name, value)
+}
+
+/// Writes a member that has a value.
+pub(crate) fn if_some<M: SerializeMap, T: Serialize>(
+    map: &mut M,
+    name: Name,
+    value: &Option<T>,
+) -> Result<(), M::Error> {
+    match value {
+        Some(value) => map.serialize_entry(&name, value),
+        None => Ok(()),
+    }
+}
+
+/// Writes all members of `other`.
+pub(crate) fn all<M: SerializeMap>(map: &mut M, other: &Map<String, Value>) -> Result<(), M::Error> {
+    other
+        .iter()
+        .try_for_each(|(name, value)| map.serialize_entry(name, value))
+}
+
+/// Reads a field's value; null is the default. For what serde derives.
+pub(crate) fn null_is_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
-    D: serde::Deserializer<'de>,
-    T: serde::de::DeserializeOwned,
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
 {
-    let value = <serde_json::Value as serde::Deserialize>::deserialize(deserializer)?;
-    Ok(serde_json::from_value(value).ok())
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Reads a value; what is no such value counts as absent (an empty object for one that was left out).
+pub(crate) struct Lenient<T>(pub(crate) Option<T>);
+
+impl<T> Default for Lenient<T> {
+    fn default() -> Self {
+        Self(None)
+    }
+}
+
+impl<'de, T: DeserializeOwned> Deserialize<'de> for Lenient<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        Ok(Self(serde_json::from_value(value).ok()))
+    }
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::files::LfsInfo;
-use crate::model::{lenient, open_enum, reply};
+use crate::model::{Lenient, open_enum, reply};
 use crate::spaces::SpaceRuntime;
 use crate::{CommitHash, RepoId, RepoPath, RepoType, Timestamp, ValidationError};
 
@@ -363,8 +363,7 @@ reply! {
         /// The git object's id, if it was asked for.
         blob_id?: String,
         /// How it is stored, for a large file, if it was asked for.
-        #[serde(deserialize_with = "lenient")]
-        lfs?: LfsInfo,
+        lfs?: LfsInfo => Lenient,
     }
 
     /// What a model's safetensors files hold.
@@ -459,18 +458,15 @@ reply! {
         /// Its widget's examples.
         widget_data?: serde_json::Value,
         /// How `transformers` loads it.
-        #[serde(deserialize_with = "lenient")]
-        transformers_info as "transformersInfo" | "transformers_info" ?: TransformersInfo,
+        transformers_info as "transformersInfo" | "transformers_info" ?: TransformersInfo => Lenient,
         /// What its safetensors files hold.
-        #[serde(deserialize_with = "lenient")]
-        safetensors?: SafetensorsInfo,
+        safetensors?: SafetensorsInfo => Lenient,
         /// What the scanners say of all its files.
         security_repo_status?: serde_json::Value,
         /// `warm` if somebody serves it.
         inference?: String,
         /// Who serves it.
-        #[serde(deserialize_with = "providers")]
-        inference_provider_mapping?: Vec<InferenceProviderMapping>,
+        inference_provider_mapping?: Vec<InferenceProviderMapping> => Providers,
         /// Its evaluation results.
         eval_results?: serde_json::Value,
         /// The models it was made from.
@@ -572,8 +568,7 @@ reply! {
         /// What it is built with.
         sdk?: SpaceSdk,
         /// How it runs.
-        #[serde(deserialize_with = "lenient")]
-        runtime?: SpaceRuntime,
+        runtime?: SpaceRuntime => Lenient,
         /// The models it uses.
         models?: Vec<String>,
         /// The datasets it uses.
@@ -675,8 +670,15 @@ impl Sibling {
 }
 
 /// Reads an object keyed by provider (as the information about a model has it) or an array (as listings have it).
-fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<InferenceProviderMapping>>, D::Error> {
-    let value = serde_json::Value::deserialize(deserializer)?;
+struct Providers<T>(Option<T>);
+
+impl<'de> Deserialize<'de> for Providers<Vec<InferenceProviderMapping>> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self(read_providers(serde_json::Value::deserialize(deserializer)?)))
+    }
+}
+
+fn read_providers(value: serde_json::Value) -> Option<Vec<InferenceProviderMapping>> {
     let entries: Vec<serde_json::Value> = match value {
         serde_json::Value::Array(entries) => entries,
         serde_json::Value::Object(entries) => entries
@@ -688,14 +690,14 @@ fn providers<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Vec<In
                 entry
             })
             .collect(),
-        _ => return Ok(None),
+        _ => return None,
     };
-    Ok(Some(
+    Some(
         entries
             .into_iter()
             .filter_map(|entry| serde_json::from_value(entry).ok())
             .collect(),
-    ))
+    )
 }
 
 /// What the Hub knows of a repository of any type.

@@ -84,7 +84,7 @@ macro_rules! models {
 
 const MODELS: &[Model] = models! {
     access: AccessRequestUser AccessRequest;
-    account: WhoAmI ["name"] Org ["name"] Auth [] AccessToken [];
+    account: WhoAmI Org Auth AccessToken;
     buckets: BucketInfo BucketUrl BucketFile BucketFolder BucketEntry ["type" "path"] BatchFailure BatchReport;
     collections: ItemNote CollectionItem Collection;
     commits: CommitAuthor FormattedMessage GitCommitInfo;
