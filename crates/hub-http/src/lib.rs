@@ -65,6 +65,8 @@ pub use client::{HfApi, HfApiBuilder};
 pub use endpoint::DEFAULT_ENDPOINT;
 pub use error::{Error, Reply, Result};
 pub use job::Job;
+#[doc(hidden)]
+pub use operation::{__Data, __required, __set};
 pub use operation::{BoxFuture, Operation};
 #[cfg(feature = "blocking")]
 pub use page::BlockingItems;

@@ -1,5 +1,11 @@
 //! The one definition of an operation: its fields as data, its setters, and the three ways to run it.
 
+use std::marker::PhantomData;
+
+use hub_types::{Argument, ValidationError};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer};
+use serde_json::{Map, Value};
+
 /// Defines an operation: a method that begins it, its fields as serde data, a setter for each option, and `.await`,
 /// `.wait()` (feature `blocking`) and `.spawn()`.
 ///
@@ -47,6 +53,9 @@
 /// its first item is wanted.
 ///
 /// Where the Python client's name is no Rust name, it stands behind the Rust one: `card_data as "cardData": bool`.
+///
+/// What the Python client lets be left out, though the call is about it, has a `=` in place of the colon (`watched = T`):
+/// in data, `T::default()` stands for it.
 ///
 /// What cannot be data (a progress receiver) comes in a last block, `skip { … }`, and is left out of the serde form.
 #[macro_export]
@@ -106,23 +115,35 @@ macro_rules! operation {
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __operation {
+    (@wire $name:ident) => { stringify!($name) };
+    (@wire $name:ident $wire:literal) => { $wire };
+    (@data : $data:ident $name:ident) => { $data.required(stringify!($name))? };
+    (@data = $data:ident $name:ident) => { $data.optional(stringify!($name))?.unwrap_or_default() };
     (
         [$ctx:ident, $error:ty] [$(#[$meta:meta])*] $name:ident $op:ident $args:ident [$output:ty]
-        ($($(#[$rmeta:meta])* $required:ident : $rtype:ty),* $(,)?)
+        ($($(#[$rmeta:meta])* $required:ident $kind:tt $rtype:ty),* $(,)?)
         ($($(#[$ometa:meta])* $optional:ident $(as $wire:literal)? : $otype:ty),* $(,)?)
         ($($(#[$smeta:meta])* $skipped:ident : $stype:ty),* $(,)?)
     ) => {
         #[doc = concat!("The arguments of [`", stringify!($ctx), "::", stringify!($name), "`], by the Python client's names.")]
-        #[derive(Debug, Clone, ::serde::Deserialize)]
-        #[serde(deny_unknown_fields)]
+        #[derive(Debug, Clone)]
         pub struct $args {
             $($(#[$rmeta])* pub $required: $rtype,)*
-            $(
-                $(#[$ometa])*
-                #[serde(default $(, rename = $wire)?)]
-                pub $optional: ::std::option::Option<$otype>,
-            )*
-            $($(#[$smeta])* #[serde(skip)] pub $skipped: $stype,)*
+            $($(#[$ometa])* pub $optional: ::std::option::Option<$otype>,)*
+            $($(#[$smeta])* pub $skipped: $stype,)*
+        }
+
+        impl<'de> ::serde::Deserialize<'de> for $args {
+            fn deserialize<D: ::serde::Deserializer<'de>>(deserializer: D) -> ::std::result::Result<Self, D::Error> {
+                let data = &mut $crate::__Data::read(deserializer)?;
+                let args = Self {
+                    $($required: $crate::__operation!(@data $kind data $required),)*
+                    $($optional: data.optional($crate::__operation!(@wire $optional $($wire)?))?,)*
+                    $($skipped: ::std::default::Default::default(),)*
+                };
+                data.end()?;
+                ::std::result::Result::Ok(args)
+            }
         }
 
         #[doc = concat!("What [`", stringify!($ctx), "::", stringify!($name), "`] begins.")]
@@ -139,15 +160,12 @@ macro_rules! __operation {
             pub fn $name(&self $(, $required: impl ::hub_types::Argument<$rtype>)*) -> $op {
                 let args = || -> ::std::result::Result<$args, ::hub_types::ValidationError> {
                     ::std::result::Result::Ok($args {
-                        $($required: ::hub_types::Argument::into_argument($required)?.ok_or_else(|| {
-                            ::hub_types::ValidationError::new("argument", stringify!($required), "is required")
-                        })?,)*
+                        $($required: $crate::__required(stringify!($required), $required)?,)*
                         $($optional: ::std::option::Option::None,)*
                         $($skipped: ::std::default::Default::default(),)*
                     })
                 };
-                let args = args().map_err(<$error>::from);
-                $op { ctx: self.clone(), args }
+                $op { ctx: self.clone(), args: args().map_err(<$error>::from) }
             }
         }
 
@@ -161,12 +179,8 @@ macro_rules! __operation {
                 $(#[$ometa])*
                 #[allow(clippy::should_implement_trait, reason = "an argument may have an operator's name: add, not")]
                 pub fn $optional(mut self, $optional: impl ::hub_types::Argument<$otype>) -> Self {
-                    if let ::std::result::Result::Ok(args) = &mut self.args {
-                        match ::hub_types::Argument::into_argument($optional) {
-                            ::std::result::Result::Ok(value) => args.$optional = value,
-                            ::std::result::Result::Err(err) => self.args = ::std::result::Result::Err(err.into()),
-                        }
-                    }
+                    let value = ::hub_types::Argument::into_argument($optional);
+                    $crate::__set(&mut self.args, value, |args| &mut args.$optional);
                     self
                 }
             )*
@@ -195,7 +209,12 @@ macro_rules! __operation {
             type IntoFuture = $crate::BoxFuture<Self::Output>;
 
             fn into_future(self) -> Self::IntoFuture {
-                ::std::boxed::Box::pin(async move { self.args?.run(self.ctx).await })
+                match self.args {
+                    ::std::result::Result::Ok(args) => ::std::boxed::Box::pin(args.run(self.ctx)),
+                    ::std::result::Result::Err(err) => {
+                        ::std::boxed::Box::pin(::std::future::ready(::std::result::Result::Err(err)))
+                    }
+                }
             }
         }
 
@@ -213,6 +232,75 @@ macro_rules! __operation {
             }
         }
     };
+}
+
+/// Arguments as data, by name. All of it is taken out: what is left over is unknown.
+///
+/// The arguments' structs derive nothing of this, which would be most of this crate's code: they ask here for one member
+/// after the other.
+#[doc(hidden)]
+#[derive(Debug)]
+pub struct __Data<E> {
+    members: Map<String, Value>,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E: serde::de::Error> __Data<E> {
+    pub fn read<'de, D: Deserializer<'de, Error = E>>(deserializer: D) -> Result<Self, E> {
+        Ok(Self {
+            members: Map::deserialize(deserializer)?,
+            error: PhantomData,
+        })
+    }
+
+    pub fn required<T: DeserializeOwned>(&mut self, name: &str) -> Result<T, E> {
+        let value = self.members.remove(name);
+        let value = value.ok_or_else(|| E::custom(format_args!("missing field `{name}`")))?;
+        Self::value(name, value)
+    }
+
+    pub fn optional<T: DeserializeOwned>(&mut self, name: &str) -> Result<Option<T>, E> {
+        match self.members.remove(name) {
+            Some(value) => Self::value(name, value),
+            None => Ok(None),
+        }
+    }
+
+    pub fn end(&self) -> Result<(), E> {
+        match self.members.keys().next() {
+            Some(name) => Err(E::custom(format_args!("unknown field `{name}`"))),
+            None => Ok(()),
+        }
+    }
+
+    fn value<T: DeserializeOwned>(name: &str, value: Value) -> Result<T, E> {
+        serde_json::from_value(value).map_err(|err| E::custom(format_args!("{name}: {err}")))
+    }
+}
+
+/// What a call is about, or why it cannot be that.
+#[doc(hidden)]
+pub fn __required<T>(name: &'static str, value: impl Argument<T>) -> Result<T, ValidationError> {
+    match value.into_argument() {
+        Ok(Some(value)) => Ok(value),
+        Ok(None) => Err(ValidationError::new("argument", name, "is required")),
+        Err(err) => Err(err),
+    }
+}
+
+/// Sets an option. The first error stays.
+#[doc(hidden)]
+pub fn __set<A, T, E: From<ValidationError>>(
+    args: &mut Result<A, E>,
+    value: Result<Option<T>, ValidationError>,
+    option: impl FnOnce(&mut A) -> &mut Option<T>,
+) {
+    if let Ok(given) = args {
+        match value {
+            Ok(value) => *option(given) = value,
+            Err(err) => *args = Err(err.into()),
+        }
+    }
 }
 
 /// A boxed future: what an operation becomes when it is awaited.

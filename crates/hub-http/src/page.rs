@@ -15,16 +15,21 @@ use serde::de::DeserializeOwned;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
-use crate::request::Request;
-
-type FetchPage<T> = Box<dyn FnMut() -> Option<BoxFuture<Result<Page<T>>>> + Send>;
+use crate::request::{Answer, Request};
 
 type Keep<T> = Box<dyn Fn(&T) -> bool + Send>;
 
-/// One page, and how to get the next one.
-struct Page<T> {
-    items: VecDeque<T>,
-    rest: FetchPage<T>,
+/// A page's items, and whether there are more (which counts only where the server does not link the next page).
+type Parse<T> = Box<dyn Fn(&Answer) -> Result<(Vec<T>, bool)> + Send>;
+
+/// Where the items come from.
+enum Source<T> {
+    /// Pages of the server. All that asks for them is the same for every kind of item, and compiled once.
+    Pages(ServerPages, Parse<T>),
+    /// Something else that gives them in batches, `None` at the end.
+    Batches(Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Vec<T>>>> + Send>),
+    /// There are no more.
+    Nowhere,
 }
 
 /// The items of a listing, as a stream.
@@ -32,8 +37,7 @@ struct Page<T> {
 /// A page is asked for when its first item is wanted, never before. After an error the stream ends.
 pub struct Items<T> {
     buffered: VecDeque<T>,
-    fetch: Option<FetchPage<T>>,
-    pending: Option<BoxFuture<Result<Page<T>>>>,
+    source: Source<T>,
     left: Option<u64>,
     keep: Option<Keep<T>>,
 }
@@ -43,8 +47,14 @@ impl<T: Send + 'static> Items<T> {
     pub fn from_vec(items: Vec<T>) -> Self {
         Self {
             buffered: items.into(),
-            fetch: None,
-            pending: None,
+            ..Self::new(Source::Nowhere)
+        }
+    }
+
+    fn new(source: Source<T>) -> Self {
+        Self {
+            buffered: VecDeque::new(),
+            source,
             left: None,
             keep: None,
         }
@@ -55,27 +65,21 @@ impl<T: Send + 'static> Items<T> {
     where
         T: DeserializeOwned,
     {
-        Self {
-            buffered: VecDeque::new(),
-            fetch: Some(page_fetcher(api, request)),
-            pending: None,
-            left: None,
-            keep: None,
-        }
+        Self::paged_with(api, request, |page| match page.body.trim_ascii() {
+            // What the Hub says of an empty listing here and there; the Python client takes it for one too.
+            b"{}" => Ok(Vec::new()),
+            _ => page.json(),
+        })
     }
 
     /// The same, with each page's items made by `parse` (for replies that are no bare array, or that need context).
-    pub(crate) fn paged_with<P>(api: HfApi, request: Request, parse: P) -> Self
-    where
-        P: Fn(&str, &[u8]) -> Result<Vec<T>> + Clone + Send + Sync + 'static,
-    {
-        Self {
-            buffered: VecDeque::new(),
-            fetch: Some(page_fetcher_with(api, request, parse)),
-            pending: None,
-            left: None,
-            keep: None,
-        }
+    pub(crate) fn paged_with(
+        api: HfApi,
+        request: Request,
+        parse: impl Fn(&Answer) -> Result<Vec<T>> + Send + 'static,
+    ) -> Self {
+        let pages = ServerPages::new(api, request, Next::Linked);
+        Self::new(Source::Pages(pages, Box::new(move |page| Ok((parse(page)?, true)))))
     }
 
     /// The items of pages that are asked for by their number, beginning with 0 in the query's `key`. `parse` gives a
@@ -84,66 +88,51 @@ impl<T: Send + 'static> Items<T> {
         api: HfApi,
         request: Request,
         key: &'static str,
-        parse: impl Fn(P) -> (Vec<T>, bool) + Send + Sync + 'static,
+        parse: impl Fn(P) -> (Vec<T>, bool) + Send + 'static,
     ) -> Self
     where
         P: DeserializeOwned,
     {
-        let parse = std::sync::Arc::new(parse);
-        Self::unfold(Some(0u64), move |number| {
-            let (api, request, parse) = (api.clone(), request.clone(), parse.clone());
-            Box::pin(async move {
-                let Some(number) = number else { return Ok(None) };
-                let request = request.query(key, number.to_string()).retried();
-                let (reply, body) = api.send_whole(request).await?;
-                let page: P = crate::request::parse_json(reply.url(), &body)?;
-                let (items, more) = parse(page);
-                let next = (more && !items.is_empty()).then(|| number + 1);
-                Ok(Some((items, next)))
-            })
-        })
+        let pages = ServerPages::new(
+            api,
+            request.clone().query(key, "0"),
+            Next::Numbered {
+                request,
+                key,
+                number: 0,
+            },
+        );
+        Self::new(Source::Pages(pages, Box::new(move |page| Ok(parse(page.json()?)))))
     }
 
     /// Items that come in batches: `next` makes a batch and a new state of a state, or `None` at the end.
     pub(crate) fn unfold<S>(
         state: S,
-        next: impl Fn(S) -> BoxFuture<Result<Option<(Vec<T>, S)>>> + Send + Sync + 'static,
+        next: impl Fn(S) -> BoxFuture<Result<Option<(Vec<T>, S)>>> + Send + 'static,
     ) -> Self
     where
         S: Send + 'static,
     {
-        fn fetcher<T, S, N>(state: S, next: std::sync::Arc<N>) -> FetchPage<T>
-        where
-            T: Send + 'static,
-            S: Send + 'static,
-            N: Fn(S) -> BoxFuture<Result<Option<(Vec<T>, S)>>> + Send + Sync + 'static,
-        {
-            let mut state = Some(state);
-            Box::new(move || {
-                let batch = next(state.take()?);
-                let next = next.clone();
-                Some(Box::pin(async move {
-                    Ok(match batch.await? {
-                        Some((items, state)) => Page {
-                            items: items.into(),
-                            rest: fetcher(state, next),
-                        },
-                        None => Page {
-                            items: VecDeque::new(),
-                            rest: Box::new(|| None),
-                        },
-                    })
-                }))
+        let mut state = Some(state);
+        let mut pending: Option<BoxFuture<_>> = None;
+        Self::new(Source::Batches(Box::new(move |cx| {
+            if pending.is_none() {
+                pending = state.take().map(&next);
+            }
+            let Some(batch) = &mut pending else {
+                return Poll::Ready(None);
+            };
+            let batch = std::task::ready!(batch.as_mut().poll(cx));
+            pending = None;
+            Poll::Ready(match batch {
+                Ok(Some((items, rest))) => {
+                    state = Some(rest);
+                    Some(Ok(items))
+                }
+                Ok(None) => None,
+                Err(err) => Some(Err(err)),
             })
-        }
-        let fetch = fetcher(state, std::sync::Arc::new(next));
-        Self {
-            buffered: VecDeque::new(),
-            fetch: Some(fetch),
-            pending: None,
-            left: None,
-            keep: None,
-        }
+        })))
     }
 
     /// At most `limit` items. No page is asked for that would only hold more.
@@ -198,25 +187,29 @@ impl<T: Send + 'static> Items<T> {
 
     /// Brings the next page in; `Ready(None)` at the end.
     fn poll_page(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<()>>> {
-        if self.pending.is_none() {
-            self.pending = self.fetch.as_mut().and_then(|fetch| fetch());
-        }
-        let Some(pending) = &mut self.pending else {
-            return Poll::Ready(None);
+        let page = match &mut self.source {
+            Source::Nowhere => None,
+            Source::Batches(poll) => std::task::ready!(poll(cx)),
+            Source::Pages(pages, parse) => match std::task::ready!(pages.poll(cx)) {
+                None => None,
+                Some(Err(err)) => Some(Err(err)),
+                Some(Ok(page)) => Some(parse(&page).map(|(items, more)| {
+                    pages.proceed(more && !items.is_empty());
+                    items
+                })),
+            },
         };
-        let page = std::task::ready!(pending.as_mut().poll(cx));
-        self.pending = None;
-        match page {
-            Ok(page) => {
-                self.buffered = page.items;
-                self.fetch = Some(page.rest);
-                Poll::Ready(Some(Ok(())))
+        Poll::Ready(match page {
+            None => None,
+            Some(Ok(items)) => {
+                self.buffered = items.into();
+                Some(Ok(()))
             }
-            Err(err) => {
-                self.fetch = None;
-                Poll::Ready(Some(Err(err)))
+            Some(Err(err)) => {
+                self.source = Source::Nowhere;
+                Some(Err(err))
             }
-        }
+        })
     }
 }
 
@@ -313,45 +306,83 @@ impl<T: Send + Unpin + 'static> Iterator for BlockingItems<T> {
     }
 }
 
-fn page_fetcher<T: DeserializeOwned + Send + 'static>(api: HfApi, first: Request) -> FetchPage<T> {
-    page_fetcher_with(api, first, |url, body| match body.trim_ascii() {
-        // What the Hub says of an empty listing here and there; the Python client takes it for one too.
-        b"{}" => Ok(Vec::new()),
-        body => crate::request::parse_json(url, body),
-    })
+/// Asks for one page after the other; what is on them is not known here.
+struct ServerPages {
+    api: HfApi,
+    /// The page that is asked for next.
+    request: Option<Request>,
+    next: Next,
+    pending: Option<BoxFuture<Result<(Answer, Option<Request>)>>>,
 }
 
-fn page_fetcher_with<T, P>(api: HfApi, first: Request, parse: P) -> FetchPage<T>
-where
-    T: Send + 'static,
-    P: Fn(&str, &[u8]) -> Result<Vec<T>> + Clone + Send + Sync + 'static,
-{
-    let mut first = Some(first);
-    Box::new(move || {
-        let request = first.take()?;
-        let (api, parse) = (api.clone(), parse.clone());
-        Some(Box::pin(async move {
-            let again = request.clone();
-            let (reply, body) = api.send_whole(request.retried()).await?;
-            let url = reply.url();
-            let next = match next_link(reply.headers()) {
-                Some(link) => Some(again.follow(&api, url, &link)?),
-                None => None,
-            };
-            if next.as_ref().is_some_and(|next| next.target == url) {
-                return Err(Error::malformed(
-                    url,
-                    "a link to the next page that leads back to the same page",
-                ));
+/// How the page behind one is found.
+enum Next {
+    /// By the link in the reply.
+    Linked,
+    /// By its number, in the query's `key`.
+    Numbered {
+        request: Request,
+        key: &'static str,
+        number: u64,
+    },
+}
+
+impl ServerPages {
+    fn new(api: HfApi, first: Request, next: Next) -> Self {
+        Self {
+            api,
+            request: Some(first),
+            next,
+            pending: None,
+        }
+    }
+
+    /// The next page, `None` behind the last one.
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Answer>>> {
+        if let Some(request) = self.request.take() {
+            self.pending = Some(Box::pin(page(self.api.clone(), request)));
+        }
+        let Some(pending) = &mut self.pending else {
+            return Poll::Ready(None);
+        };
+        let page = std::task::ready!(pending.as_mut().poll(cx));
+        self.pending = None;
+        Poll::Ready(Some(page.map(|(answer, linked)| {
+            if let Next::Linked = self.next {
+                self.request = linked;
             }
-            let items = parse(url, &body)?.into();
-            let rest: FetchPage<T> = match next {
-                Some(next) => page_fetcher_with(api, next, parse),
-                None => Box::new(|| None),
-            };
-            Ok(Page { items, rest })
-        }))
-    })
+            answer
+        })))
+    }
+
+    /// Goes on to the page of the next number, if there are more.
+    fn proceed(&mut self, more: bool) {
+        if let Next::Numbered { request, key, number } = &mut self.next
+            && more
+        {
+            *number += 1;
+            self.request = Some(request.clone().query(key, number.to_string()));
+        }
+    }
+}
+
+/// A page, and the request for the one that it links to.
+async fn page(api: HfApi, request: Request) -> Result<(Answer, Option<Request>)> {
+    let again = request.clone();
+    let (reply, body) = api.send_whole(request.retried()).await?;
+    let url = reply.url();
+    let next = match next_link(reply.headers()) {
+        Some(link) => Some(again.follow(&api, url, &link)?),
+        None => None,
+    };
+    if next.as_ref().is_some_and(|next| next.target == url) {
+        return Err(Error::malformed(
+            url,
+            "a link to the next page that leads back to the same page",
+        ));
+    }
+    let url = url.to_owned();
+    Ok((Answer { url, body }, next))
 }
 
 /// The target of the link with `rel="next"`.

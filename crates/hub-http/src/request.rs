@@ -338,12 +338,6 @@ impl Response {
         self.read(WHOLE_REPLY_LIMIT).await
     }
 
-    /// The whole body as JSON.
-    pub(crate) async fn json<T: DeserializeOwned>(self) -> Result<T> {
-        let url = self.url.clone();
-        parse_json(&url, &self.bytes().await?)
-    }
-
     /// The whole body as text.
     pub(crate) async fn text(self) -> Result<String> {
         let url = self.url.clone();
@@ -377,6 +371,19 @@ impl Response {
     }
 }
 
+/// The body of a reply.
+pub(crate) struct Answer {
+    pub(crate) url: String,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> Result<T> {
+        parse_json(&self.url, &self.body)
+    }
+}
+
 /// Reads a reply's JSON; what is no JSON is told with its beginning. That of what is nearly JSON is not: the values in
 /// it may be secrets.
 pub(crate) fn parse_json<T: DeserializeOwned>(url: &str, body: &[u8]) -> Result<T> {
@@ -407,25 +414,31 @@ impl HfApi {
     /// Sends a request and gives its reply, if that has a status below 400.
     ///
     /// Only what comes before the reply's body is repeated by [`Request::retried`]; see [`HfApi::send_whole`].
-    pub(crate) async fn send(&self, request: Request) -> Result<Response> {
-        let (response, _) = self.exchange(request, false).await?;
-        Ok(response)
+    ///
+    /// Boxed, as the others here, so that the states of a request are not a part of every operation's: this makes the
+    /// futures smaller, and this code is compiled once.
+    pub(crate) fn send(&self, request: Request) -> BoxFuture<Result<Response>> {
+        let api = self.clone();
+        Box::pin(async move { Ok(api.exchange(request, false).await?.0) })
     }
 
     /// Sends a request and reads its reply to the end, if that has a status below 400. A body that breaks off is one of
     /// the failures after which a [`retried`](Request::retried) request is repeated.
-    pub(crate) async fn send_whole(&self, request: Request) -> Result<(Response, Bytes)> {
-        self.exchange(request, true).await
-    }
-
-    /// Boxed, so that the states of a request are not a part of every operation's: this makes the futures smaller, and
-    /// this code is compiled once.
-    fn exchange(&self, request: Request, whole: bool) -> BoxFuture<Result<(Response, Bytes)>> {
+    pub(crate) fn send_whole(&self, request: Request) -> BoxFuture<Result<(Response, Bytes)>> {
         let api = self.clone();
-        Box::pin(async move { api.exchange_now(request, whole).await })
+        Box::pin(async move { api.exchange(request, true).await })
     }
 
-    async fn exchange_now(&self, request: Request, whole: bool) -> Result<(Response, Bytes)> {
+    /// The same for a reply of which only the body counts.
+    pub(crate) fn ask(&self, request: Request) -> BoxFuture<Result<Answer>> {
+        let api = self.clone();
+        Box::pin(async move {
+            let (reply, body) = api.exchange(request, true).await?;
+            Ok(Answer { url: reply.url, body })
+        })
+    }
+
+    async fn exchange(&self, request: Request, whole: bool) -> Result<(Response, Bytes)> {
         let url = request.url(self)?;
         if self.shared.config.offline {
             return Err(Error::Offline {

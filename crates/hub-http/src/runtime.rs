@@ -6,7 +6,9 @@
 
 use std::any::Any;
 use std::panic::resume_unwind;
+use std::pin::Pin;
 use std::sync::OnceLock;
+use std::task::{Context, Poll};
 
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -46,7 +48,18 @@ pub(crate) type Erased = Box<dyn Any + Send>;
 /// All of them are of one type for the runtime: its tasks are large generic code, which would be compiled again for
 /// the output of every operation, and took half of this crate's time to build.
 pub(crate) fn spawn<T: Send + 'static>(future: impl Future<Output = T> + Send + 'static) -> JoinHandle<Erased> {
-    spawn_erased(Box::pin(async move { Box::new(future.await) as Erased }))
+    spawn_erased(Box::pin(Erase(Box::pin(future))))
+}
+
+/// A future whose output is erased. Written by hand: it is compiled for every type of output.
+struct Erase<F>(Pin<Box<F>>);
+
+impl<T: Send + 'static, F: Future<Output = T>> Future for Erase<F> {
+    type Output = Erased;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Erased> {
+        self.0.as_mut().poll(cx).map(|output| Box::new(output) as Erased)
+    }
 }
 
 fn spawn_erased(future: BoxFuture<Erased>) -> JoinHandle<Erased> {

@@ -78,9 +78,9 @@ impl WhoamiArgs {
         if cache && let Some(known) = api.shared.known_account(&token) {
             return Ok(known);
         }
-        match api.send(Request::get("/api/whoami-v2")).await {
+        match api.ask(Request::get("/api/whoami-v2")).await {
             Ok(reply) => {
-                let me: WhoAmI = reply.json().await?;
+                let me: WhoAmI = reply.json()?;
                 if cache {
                     api.shared.remember_account(token, me.clone());
                 }

@@ -9,7 +9,7 @@ use crate::client::HfApi;
 use crate::error::{Error, Result};
 use crate::operation;
 use crate::page::Items;
-use crate::request::{Request, Response};
+use crate::request::{Answer, Request};
 
 operation! {
     impl HfApi, Error;
@@ -137,8 +137,8 @@ impl CreateCollectionArgs {
         });
         super::put(&mut body, "description", description);
         super::put(&mut body, "resourceGroupId", self.resource_group_id);
-        match api.send(Request::post("/api/collections").json(&body)).await {
-            Ok(reply) => read(reply).await,
+        match api.ask(Request::post("/api/collections").json(&body)).await {
+            Ok(reply) => read(&reply),
             Err(Error::Conflict(reply)) if self.exists_ok == Some(true) => {
                 match reply
                     .body
@@ -200,11 +200,8 @@ impl UpdateCollectionMetadataArgs {
         super::put(&mut body, "theme", self.theme);
         super::put(&mut body, "title", self.title.map(checked_title).transpose()?);
         super::put(&mut body, "description", checked_description(self.description)?);
-        read(
-            api.send(Request::new(http::Method::PATCH, path(&self.collection_slug)?).json(&body))
-                .await?,
-        )
-        .await
+        let request = Request::new(http::Method::PATCH, path(&self.collection_slug)?).json(&body);
+        read(&api.ask(request).await?)
     }
 }
 
@@ -319,10 +316,10 @@ impl AddCollectionItemArgs {
         let mut body = json!({ "item": { "id": self.item_id, "type": self.item_type } });
         super::put(&mut body, "note", checked_note(self.note)?);
         match api
-            .send(Request::post(format!("{}/items", path(&self.collection_slug)?)).json(&body))
+            .ask(Request::post(format!("{}/items", path(&self.collection_slug)?)).json(&body))
             .await
         {
-            Ok(reply) => read(reply).await,
+            Ok(reply) => read(&reply),
             Err(Error::Conflict(_)) if self.exists_ok == Some(true) => get(&api, &self.collection_slug).await,
             Err(err) => Err(err),
         }
@@ -467,18 +464,18 @@ fn checked_position(position: Option<i64>) -> Result<Option<i64>> {
 }
 
 async fn get(api: &HfApi, slug: &str) -> Result<Collection> {
-    read(api.send(Request::get(path(slug)?)).await?).await
+    read(&api.ask(Request::get(path(slug)?)).await?)
 }
 
 /// A collection comes bare, or under `data` (as the answer to a change does).
-async fn read(reply: Response) -> Result<Collection> {
+fn read(reply: &Answer) -> Result<Collection> {
     #[derive(Deserialize)]
     #[serde(untagged)]
     enum Either {
         Wrapped { data: Box<Collection> },
         Bare(Box<Collection>),
     }
-    Ok(match reply.json().await? {
+    Ok(match reply.json()? {
         Either::Wrapped { data: collection } | Either::Bare(collection) => *collection,
     })
 }

@@ -302,7 +302,7 @@ impl ListRepoRefsArgs {
         if self.include_pull_requests.unwrap_or(false) {
             request = request.query("include_prs", "1");
         }
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 

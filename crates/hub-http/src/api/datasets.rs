@@ -59,7 +59,7 @@ impl ListDatasetParquetFilesArgs {
         let request = Request::get(format!("{viewer}/parquet"))
             .query("dataset", self.repo_id.id())
             .query_opt("config", self.config);
-        let reply: ParquetFiles = api.send(request).await?.json().await?;
+        let reply: ParquetFiles = api.ask(request).await?.json()?;
         Ok(reply.parquet_files)
     }
 }
@@ -103,6 +103,6 @@ impl GetDatasetLeaderboardArgs {
                 .map_err(|_| ValidationError::new("timeout", seconds.to_string(), "must be 0 seconds or more"))?;
             request = request.timeout(timeout);
         }
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }

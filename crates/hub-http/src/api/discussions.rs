@@ -115,7 +115,7 @@ operation! {
 impl GetDiscussionDetailsArgs {
     async fn run(self, api: HfApi) -> Result<DiscussionDetails> {
         let path = path(self.repo_id, self.repo_type, self.discussion_num)?;
-        api.send(Request::get(path).query("diff", "1")).await?.json().await
+        api.ask(Request::get(path).query("diff", "1")).await?.json()
     }
 }
 
@@ -179,11 +179,10 @@ impl CreateDiscussionArgs {
         }
         let base = format!("/api/{}/discussions", repo.api_path());
         let body = json!({ "title": title, "description": description, "pullRequest": pull_request });
-        let created: Created = api.send(Request::post(&base).json(&body)).await?.json().await?;
-        api.send(Request::get(format!("{base}/{}", created.num)).query("diff", "1"))
+        let created: Created = api.ask(Request::post(&base).json(&body)).await?.json()?;
+        api.ask(Request::get(format!("{base}/{}", created.num)).query("diff", "1"))
             .await?
             .json()
-            .await
     }
 }
 
@@ -584,12 +583,11 @@ fn said(comment: Option<String>) -> Option<String> {
 
 /// Sends, and reads the event that the reply has under `key`.
 async fn event(api: &HfApi, request: Request, key: &str) -> Result<DiscussionEvent> {
-    let reply = api.send(request).await?;
-    let url = reply.url().to_owned();
-    let mut body: Value = reply.json().await?;
+    let reply = api.ask(request).await?;
+    let mut body: Value = reply.json()?;
     let event = body.get_mut(key).map(Value::take).unwrap_or_default();
     serde_json::from_value(event).map_err(|err| Error::MalformedReply {
-        url: crate::error::without_query(&url),
+        url: crate::error::without_query(&reply.url),
         problem: format!("no event under '{key}'"),
         source: Some(err.into()),
     })

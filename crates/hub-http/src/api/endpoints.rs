@@ -87,7 +87,7 @@ async fn list(api: &HfApi, namespace: &str) -> Result<Vec<InferenceEndpoint>> {
     struct Reply {
         items: Vec<InferenceEndpoint>,
     }
-    let reply: Reply = api.send(Request::get(base(api, namespace)?)).await?.json().await?;
+    let reply: Reply = api.ask(Request::get(base(api, namespace)?)).await?.json()?;
     Ok(reply.items)
 }
 
@@ -114,7 +114,7 @@ macro_rules! endpoint_operation {
         impl $args {
             async fn run(self, api: HfApi) -> Result<InferenceEndpoint> {
                 let path = path(&api, self.namespace, &self.name).await?;
-                api.send(Request::$method(format!("{path}{}", $rest))).await?.json().await
+                api.ask(Request::$method(format!("{path}{}", $rest))).await?.json()
             }
         }
     )+ };
@@ -186,8 +186,8 @@ operation! {
 impl ResumeInferenceEndpointArgs {
     async fn run(self, api: HfApi) -> Result<InferenceEndpoint> {
         let path = path(&api, self.namespace, &self.name).await?;
-        match api.send(Request::post(format!("{path}/resume"))).await {
-            Ok(reply) => reply.json().await,
+        match api.ask(Request::post(format!("{path}/resume"))).await {
+            Ok(reply) => reply.json(),
             Err(Error::BadRequest(reply))
                 if self.running_ok != Some(false)
                     && (reply
@@ -199,7 +199,7 @@ impl ResumeInferenceEndpointArgs {
                             .as_ref()
                             .is_some_and(|body| body.to_string().contains("already running"))) =>
             {
-                api.send(Request::get(path)).await?.json().await
+                api.ask(Request::get(path)).await?.json()
             }
             Err(err) => Err(err),
         }
@@ -337,10 +337,9 @@ impl CreateInferenceEndpointArgs {
         }
         let namespace = super::namespace_or_own_user(&api, self.namespace.clone()).await?;
         let body = self.body(&kind)?;
-        api.send(Request::post(base(&api, &namespace)?).json(&body))
+        api.ask(Request::post(base(&api, &namespace)?).json(&body))
             .await?
             .json()
-            .await
     }
 
     fn body(self, kind: &str) -> Result<Value> {
@@ -493,7 +492,7 @@ impl UpdateInferenceEndpointArgs {
             image = Some(current);
         }
         let body = self.body(image);
-        api.send(Request::put(path).json(&body)).await?.json().await
+        api.ask(Request::put(path).json(&body)).await?.json()
     }
 
     fn body(self, image: Option<Value>) -> Value {
@@ -600,7 +599,7 @@ impl CreateInferenceEndpointFromCatalogArgs {
         struct Reply {
             endpoint: InferenceEndpoint,
         }
-        let reply: Reply = api.send(Request::post(address).json(&body)).await?.json().await?;
+        let reply: Reply = api.ask(Request::post(address).json(&body)).await?.json()?;
         Ok(reply.endpoint)
     }
 }
@@ -653,7 +652,7 @@ impl ListInferenceCatalogArgs {
             #[serde(default)]
             items: Vec<CatalogModel>,
         }
-        let reply: Reply = api.send(request).await?.json().await?;
+        let reply: Reply = api.ask(request).await?.json()?;
         Ok(reply.items)
     }
 }
@@ -689,7 +688,7 @@ impl ListInferenceEndpointsHardwareArgs {
         let namespace = super::namespace_or_own_user(&api, self.namespace).await?;
         let base = &api.shared.config.services.inference_endpoints;
         let address = format!("{base}/provider/{}", super::segment("namespace", &namespace)?);
-        let reply: HardwareList = api.send(Request::get(address)).await?.json().await?;
+        let reply: HardwareList = api.ask(Request::get(address)).await?.json()?;
         Ok(reply.flatten())
     }
 }
@@ -724,7 +723,7 @@ fn wrapped(image: Value) -> Value {
 }
 
 async fn current_image(api: &HfApi, path: &str) -> Result<Value> {
-    let endpoint: InferenceEndpoint = api.send(Request::get(path)).await?.json().await?;
+    let endpoint: InferenceEndpoint = api.ask(Request::get(path)).await?.json()?;
     let image = endpoint.model.image.unwrap_or_else(|| json!({ "huggingface": {} }));
     let hidden = image
         .as_object()

@@ -161,7 +161,7 @@ impl GetPathsInfoArgs {
         let none: [&[String]; 1] = [&[]];
         let none = none.into_iter().filter(|_| self.paths.0.is_empty());
         for paths in self.paths.0.chunks(PATHS_PER_REQUEST).chain(none) {
-            let page: Vec<TreeEntry> = api.send(self.request(paths)).await?.json().await?;
+            let page: Vec<TreeEntry> = api.ask(self.request(paths)).await?.json()?;
             entries.extend(page);
         }
         Ok(entries)

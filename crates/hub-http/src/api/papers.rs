@@ -40,7 +40,7 @@ impl ListPapersArgs {
         let request = Request::get("/api/papers/search")
             .query_opt("q", self.query.filter(|query| !query.is_empty()))
             .query_opt("limit", self.limit);
-        let mut papers: Vec<PaperInfo> = api.send(request).await?.json().await?;
+        let mut papers: Vec<PaperInfo> = api.ask(request).await?.json()?;
         truncate(&mut papers, self.limit);
         Ok(papers)
     }
@@ -72,11 +72,7 @@ operation! {
 impl PaperInfoArgs {
     async fn run(self, api: HfApi) -> Result<PaperInfo> {
         let path = format!("/api/papers/{}", super::segment("paper id", &self.id)?);
-        api.with_token(TokenChoice::None)
-            .send(Request::get(path))
-            .await?
-            .json()
-            .await
+        api.with_token(TokenChoice::None).ask(Request::get(path)).await?.json()
     }
 }
 
@@ -166,7 +162,7 @@ impl ListDailyPapersArgs {
             .query_opt("sort", self.sort)
             .query_opt("p", self.p)
             .query_opt("limit", self.limit);
-        let mut papers: Vec<PaperInfo> = api.send(request).await?.json().await?;
+        let mut papers: Vec<PaperInfo> = api.ask(request).await?.json()?;
         truncate(&mut papers, self.limit);
         Ok(papers)
     }

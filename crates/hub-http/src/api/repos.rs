@@ -368,7 +368,7 @@ impl CreateRepoArgs {
         let request = self.request(&repo, visibility);
         let exist_ok = self.exist_ok.unwrap_or(false);
         match send_when_free(&api, request).await {
-            Ok(reply) => Ok(reply.json::<Created>().await?.into_url(&api, &repo)),
+            Ok(reply) => Ok(reply.json::<Created>()?.into_url(&api, &repo)),
             Err(err) if exist_ok && err.status() == Some(409) => match Created::from_error(&err) {
                 Some(existing) => Ok(existing.into_url(&api, &repo)),
                 None => Ok(RepoUrl::new(api.endpoint(), in_own_namespace(&api, repo).await?)),
@@ -468,11 +468,11 @@ fn put_type(payload: &mut Value, given: Option<RepoType>, repo: &RepoId) {
 
 /// Sends a request that creates a repository, again while the Hub says that it is creating another one: then it has
 /// done nothing.
-async fn send_when_free(api: &HfApi, request: Request) -> Result<crate::request::Response> {
+async fn send_when_free(api: &HfApi, request: Request) -> Result<crate::request::Answer> {
     const BUSY: &str = "Cannot create repo: another conflicting operation is in progress";
     let mut attempt = 0;
     loop {
-        let err = match api.send(request.clone()).await {
+        let err = match api.ask(request.clone()).await {
             Err(err) if err.status() == Some(409) && err.server_message().is_some_and(|text| text.contains(BUSY)) => {
                 err
             }
@@ -571,8 +571,8 @@ impl DuplicateRepoArgs {
             None => RepoId::new(from.repo_type(), from.name())?,
         };
         let to = in_own_namespace(&api, to).await?;
-        match api.send(self.request(&from, &to, visibility)).await {
-            Ok(reply) => Ok(reply.json::<Created>().await?.into_url(&api, &to)),
+        match api.ask(self.request(&from, &to, visibility)).await {
+            Ok(reply) => Ok(reply.json::<Created>()?.into_url(&api, &to)),
             Err(err) if self.exist_ok.unwrap_or(false) && err.status() == Some(409) => {
                 Ok(match Created::from_error(&err) {
                     Some(existing) => existing.into_url(&api, &to),

@@ -193,14 +193,13 @@ impl GetShardedSafetensorsMetadataArgs {
         };
         let repo = self.repo_id.with_type(RepoType::Model);
         let path = format!("/api/{}/safetensors-metadata/{}", repo.api_path(), filename.encoded());
-        let reply = api.send(Request::get(path)).await?;
-        let url = reply.url().to_owned();
-        let reply: Reply = reply.json().await?;
+        let answer = api.ask(Request::get(path)).await?;
+        let reply: Reply = answer.json()?;
         let mut files = BTreeMap::new();
         let mut weight_map = BTreeMap::new();
         for (name, header) in reply.headers {
             let file = SafetensorsFileMetadata::parse(header.to_string().as_bytes())
-                .map_err(|problem| Error::malformed(&url, format!("{name}: {problem}")))?;
+                .map_err(|problem| Error::malformed(&answer.url, format!("{name}: {problem}")))?;
             weight_map.extend(file.tensors.keys().map(|tensor| (tensor.clone(), name.clone())));
             files.insert(name, file);
         }

@@ -429,14 +429,14 @@ impl SearchSpacesArgs {
             .each("filter", self.filter.as_ref())
             .each("sdk", self.sdk.as_ref())
             .flag("includeNonRunning", self.include_non_running);
-        api.send(query.0).await?.json().await
+        api.ask(query.0).await?.json()
     }
 }
 
 /// What everybody may read, asked for by nobody in particular.
 async fn public_tags(api: &HfApi, target: &str) -> Result<Map<String, Value>> {
     let api = api.with_token(TokenChoice::None);
-    api.send(Request::get(target)).await?.json().await
+    api.ask(Request::get(target)).await?.json()
 }
 
 impl GetModelTagsArgs {

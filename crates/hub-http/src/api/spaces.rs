@@ -36,7 +36,7 @@ macro_rules! runtime_operation {
         impl $args {
             async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
                 let request = Request::$method(path(&self.repo_id, $path))$(.json(&json!($body)))?;
-                api.send(request).await?.json().await
+                api.ask(request).await?.json()
             }
         }
     )+ };
@@ -119,10 +119,9 @@ operation! {
 impl RestartSpaceArgs {
     async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
         let factory = self.factory_reboot.filter(|factory| *factory);
-        api.send(Request::post(path(&self.repo_id, "restart")).query_opt("factory", factory))
+        api.ask(Request::post(path(&self.repo_id, "restart")).query_opt("factory", factory))
             .await?
             .json()
-            .await
     }
 }
 
@@ -159,10 +158,9 @@ impl RequestSpaceHardwareArgs {
         if let Some(seconds) = self.sleep_time {
             body["sleepTimeSeconds"] = checked_sleep_time(seconds)?.into();
         }
-        api.send(Request::post(path(&self.repo_id, "hardware")).json(&body))
+        api.ask(Request::post(path(&self.repo_id, "hardware")).json(&body))
             .await?
             .json()
-            .await
     }
 }
 
@@ -194,10 +192,9 @@ operation! {
 impl SetSpaceSleepTimeArgs {
     async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
         let body = json!({ "seconds": checked_sleep_time(self.sleep_time)? });
-        api.send(Request::post(path(&self.repo_id, "sleeptime")).json(&body))
+        api.ask(Request::post(path(&self.repo_id, "sleeptime")).json(&body))
             .await?
             .json()
-            .await
     }
 }
 
@@ -234,11 +231,7 @@ impl WaitForSpaceArgs {
     async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
         let clock = super::Polling::new(self.timeout, self.poll_interval)?;
         loop {
-            let runtime: SpaceRuntime = api
-                .send(Request::get(path(&self.repo_id, "runtime")))
-                .await?
-                .json()
-                .await?;
+            let runtime: SpaceRuntime = api.ask(Request::get(path(&self.repo_id, "runtime"))).await?.json()?;
             if !runtime.stage.is_intermediate() {
                 return Ok(runtime);
             }
@@ -275,10 +268,7 @@ operation! {
 
 impl GetSpaceSecretsArgs {
     async fn run(self, api: HfApi) -> Result<SpaceSecrets> {
-        api.send(Request::get(path(&self.repo_id, "secrets")))
-            .await?
-            .json()
-            .await
+        api.ask(Request::get(path(&self.repo_id, "secrets"))).await?.json()
     }
 }
 
@@ -378,10 +368,7 @@ operation! {
 
 impl GetSpaceVariablesArgs {
     async fn run(self, api: HfApi) -> Result<SpaceVariables> {
-        api.send(Request::get(path(&self.repo_id, "variables")))
-            .await?
-            .json()
-            .await
+        api.ask(Request::get(path(&self.repo_id, "variables"))).await?.json()
     }
 }
 
@@ -417,10 +404,9 @@ operation! {
 impl AddSpaceVariableArgs {
     async fn run(self, api: HfApi) -> Result<SpaceVariables> {
         let body = pair(&self.key, &self.value, self.description.as_deref())?;
-        api.send(Request::post(path(&self.repo_id, "variables")).json(&body))
+        api.ask(Request::post(path(&self.repo_id, "variables")).json(&body))
             .await?
             .json()
-            .await
     }
 }
 
@@ -452,7 +438,7 @@ impl DeleteSpaceVariableArgs {
     async fn run(self, api: HfApi) -> Result<SpaceVariables> {
         let request =
             Request::delete(path(&self.repo_id, "variables")).json(&json!({ "key": checked_key(&self.key)? }));
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -595,7 +581,7 @@ operation! {
 
 impl ListSpacesHardwareArgs {
     async fn run(self, api: HfApi) -> Result<Vec<HardwareInfo>> {
-        api.send(Request::get("/api/spaces/hardware")).await?.json().await
+        api.ask(Request::get("/api/spaces/hardware")).await?.json()
     }
 }
 
@@ -626,7 +612,7 @@ impl ListSpaceTemplatesArgs {
         struct Templates {
             templates: Vec<SpaceTemplate>,
         }
-        let reply: Templates = api.send(Request::get("/api/spaces/templates")).await?.json().await?;
+        let reply: Templates = api.ask(Request::get("/api/spaces/templates")).await?.json()?;
         Ok(reply.templates)
     }
 }
@@ -653,8 +639,8 @@ operation! {
 
 impl GetZeroGpuQuotaArgs {
     async fn run(self, api: HfApi) -> Result<ZeroGpuQuota> {
-        match api.send(Request::get("/api/spaces/zero-gpu/quota")).await {
-            Ok(reply) => reply.json().await,
+        match api.ask(Request::get("/api/spaces/zero-gpu/quota")).await {
+            Ok(reply) => reply.json(),
             // The address looks like a repo's, so the table would call this a missing repo.
             Err(err) if err.status() == Some(401) => Err(Error::TokenNotFound),
             Err(err) => Err(err),

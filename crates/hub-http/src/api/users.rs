@@ -35,10 +35,9 @@ operation! {
 impl GetUserOverviewArgs {
     async fn run(self, api: HfApi) -> Result<User> {
         let name = super::segment("username", &self.username)?;
-        api.send(Request::get(format!("/api/users/{name}/overview")))
+        api.ask(Request::get(format!("/api/users/{name}/overview")))
             .await?
             .json()
-            .await
     }
 }
 
@@ -68,10 +67,9 @@ operation! {
 impl GetOrganizationOverviewArgs {
     async fn run(self, api: HfApi) -> Result<Organization> {
         let name = super::segment("organization", &self.organization)?;
-        api.send(Request::get(format!("/api/organizations/{name}/overview")))
+        api.ask(Request::get(format!("/api/organizations/{name}/overview")))
             .await?
             .json()
-            .await
     }
 }
 

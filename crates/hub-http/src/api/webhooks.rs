@@ -37,7 +37,7 @@ operation! {
 
 impl ListWebhooksArgs {
     async fn run(self, api: HfApi) -> Result<Vec<Webhook>> {
-        api.send(Request::get(BASE)).await?.json().await
+        api.ask(Request::get(BASE)).await?.json()
     }
 }
 
@@ -184,8 +184,7 @@ operation! {
         /// Its id.
         webhook_id: String,
         /// What it watches from now on.
-        #[serde(default, deserialize_with = "null_is_empty")]
-        watched: OneOrMany<WatchedItem>,
+        watched = OneOrMany<WatchedItem>,
     ) -> UpdateWebhook(UpdateWebhookArgs) => Webhook {
         /// Where the news go.
         url: String,
@@ -198,12 +197,6 @@ operation! {
         /// Secrets of the job's runs; only with `job_id`. An empty value removes one, those not named stay.
         secrets: Secrets,
     }
-}
-
-/// In a recorded call, null is what was not given.
-fn null_is_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<OneOrMany<WatchedItem>, D::Error> {
-    let given = <Option<OneOrMany<WatchedItem>> as serde::Deserialize>::deserialize(deserializer)?;
-    Ok(given.unwrap_or_default())
 }
 
 impl UpdateWebhookArgs {
@@ -309,6 +302,6 @@ async fn send(api: &HfApi, request: Request) -> Result<Webhook> {
     struct Wrapped {
         webhook: Webhook,
     }
-    let reply: Wrapped = api.send(request).await?.json().await?;
+    let reply: Wrapped = api.ask(request).await?.json()?;
     Ok(reply.webhook)
 }

@@ -503,9 +503,9 @@ async fn errors_show_neither_token_nor_signature() {
     let address = format!("http://user:planted@{}/x?sig=planted#planted", &server.uri()[7..]);
     let request = Request::get(address);
     assert!(!format!("{request:?}").contains("planted"));
-    let reply = api(&server).send(request).await.unwrap();
+    let reply = api(&server).send(request.clone()).await.unwrap();
     assert!(!format!("{reply:?}").contains("planted"));
-    let err = reply.json::<Vec<u8>>().await.unwrap_err();
+    let err = api(&server).ask(request).await.unwrap().json::<Vec<u8>>().unwrap_err();
     assert!(
         err.to_string().starts_with("unexpected reply from http://127.0.0.1:"),
         "{err}"

@@ -86,8 +86,8 @@ impl CreateBucketArgs {
         super::put(&mut body, "resourceGroupId", self.resource_group_id);
         super::put(&mut body, "region", self.region);
         let path = path(&bucket);
-        let mut url: BucketUrl = match api.send(Request::post(&path).json(&body)).await {
-            Ok(reply) => reply.json().await?,
+        let mut url: BucketUrl = match api.ask(Request::post(&path).json(&body)).await {
+            Ok(reply) => reply.json()?,
             Err(err) if self.exist_ok == Some(true) => match &err {
                 Error::Conflict(reply) => match reply.body.as_ref().map(|body| serde_json::from_value(body.clone())) {
                     Some(Ok(url)) => url,
@@ -139,7 +139,7 @@ operation! {
 
 impl BucketInfoArgs {
     async fn run(self, api: HfApi) -> Result<BucketInfo> {
-        api.send(Request::get(path(&self.bucket_id))).await?.json().await
+        api.ask(Request::get(path(&self.bucket_id))).await?.json()
     }
 }
 
@@ -316,8 +316,8 @@ impl ListBucketTreeArgs {
             target = format!("{target}/{}", prefix.parse::<RepoPath>()?.encoded_as_segment());
         }
         let request = Request::get(target).query_opt("recursive", self.recursive);
-        Ok(Items::paged_with(api, request, move |url, body| {
-            let entries: Vec<BucketEntry> = crate::request::parse_json(url, body)?;
+        Ok(Items::paged_with(api, request, move |page| {
+            let entries: Vec<BucketEntry> = page.json()?;
             Ok(entries.into_iter().filter(|entry| is_below(entry, &prefix)).collect())
         }))
     }
@@ -367,7 +367,7 @@ impl GetBucketPathsInfoArgs {
         let mut files = Vec::new();
         for paths in self.paths.0.chunks(BATCH) {
             let request = Request::post(&target).json(&json!({ "paths": paths })).retried();
-            let entries: Vec<BucketEntry> = api.send(request).await?.json().await?;
+            let entries: Vec<BucketEntry> = api.ask(request).await?.json()?;
             files.extend(entries.into_iter().filter_map(|entry| match entry {
                 BucketEntry::File(file) => Some(file),
                 _ => None,

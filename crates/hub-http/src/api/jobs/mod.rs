@@ -110,7 +110,7 @@ impl RunJobArgs {
             body["network"] = network;
         }
         let path = path(&api, self.namespace).await?;
-        api.send(Request::post(path).json(&body)).await?.json().await
+        api.ask(Request::post(path).json(&body)).await?.json()
     }
 }
 
@@ -183,7 +183,7 @@ macro_rules! job_operation {
         impl $args {
             async fn run(self, api: HfApi) -> Result<JobInfo> {
                 let path = job_path(&api, self.namespace, &self.job_id).await?;
-                api.send(Request::$method(format!("{path}{}", $rest))).await?.json().await
+                api.ask(Request::$method(format!("{path}{}", $rest))).await?.json()
             }
         }
     )+ };
@@ -280,10 +280,9 @@ impl UpdateJobExposeArgs {
     async fn run(self, api: HfApi) -> Result<JobInfo> {
         let path = job_path(&api, self.namespace, &self.job_id).await?;
         let body = ports(self.expose, self.expose_public);
-        api.send(Request::put(format!("{path}/expose")).json(&body))
+        api.ask(Request::put(format!("{path}/expose")).json(&body))
             .await?
             .json()
-            .await
     }
 }
 
@@ -319,10 +318,9 @@ impl UpdateJobLabelsArgs {
     async fn run(self, api: HfApi) -> Result<JobInfo> {
         checked_labels(&self.labels)?;
         let path = job_path(&api, self.namespace, &self.job_id).await?;
-        api.send(Request::put(format!("{path}/labels")).json(&json!({ "labels": self.labels })))
+        api.ask(Request::put(format!("{path}/labels")).json(&json!({ "labels": self.labels })))
             .await?
             .json()
-            .await
     }
 }
 
@@ -463,7 +461,7 @@ impl WaitForJobArgs {
         for id in self.job_id.0 {
             let path = job_path(&api, Some(namespace.clone()), &id).await?;
             loop {
-                let job: JobInfo = api.send(Request::get(&path)).await?.json().await?;
+                let job: JobInfo = api.ask(Request::get(&path)).await?.json()?;
                 let stage = job.status.as_ref().map(|status| &status.stage);
                 if stage.is_some_and(|stage| stage.is_terminal() || stages.contains(stage)) {
                     done.push(job);
@@ -500,7 +498,7 @@ operation! {
 
 impl ListJobsHardwareArgs {
     async fn run(self, api: HfApi) -> Result<Vec<HardwareInfo>> {
-        api.send(Request::get("/api/jobs/hardware")).await?.json().await
+        api.ask(Request::get("/api/jobs/hardware")).await?.json()
     }
 }
 
@@ -584,7 +582,7 @@ impl CreateScheduledJobArgs {
         super::put(&mut body, "concurrency", self.concurrency);
         super::put(&mut body, "suspend", self.suspend);
         let path = scheduled_path(&api, self.namespace).await?;
-        api.send(Request::post(path).json(&body)).await?.json().await
+        api.ask(Request::post(path).json(&body)).await?.json()
     }
 }
 
@@ -627,7 +625,7 @@ impl ListScheduledJobsArgs {
         if let Some(seconds) = self.timeout {
             request = request.timeout(std::time::Duration::from_secs(seconds));
         }
-        let mut jobs: Vec<ScheduledJobInfo> = api.send(request).await?.json().await?;
+        let mut jobs: Vec<ScheduledJobInfo> = api.ask(request).await?.json()?;
         if !labels.is_empty() {
             jobs.retain(|job| {
                 let of_job = job.job_spec.as_ref().map(|spec| &spec.labels);
@@ -669,7 +667,7 @@ operation! {
 impl InspectScheduledJobArgs {
     async fn run(self, api: HfApi) -> Result<ScheduledJobInfo> {
         let path = scheduled_job_path(&api, self.namespace, &self.scheduled_job_id).await?;
-        api.send(Request::get(path)).await?.json().await
+        api.ask(Request::get(path)).await?.json()
     }
 }
 
@@ -767,7 +765,7 @@ operation! {
 impl TriggerScheduledJobArgs {
     async fn run(self, api: HfApi) -> Result<JobInfo> {
         let path = scheduled_job_path(&api, self.namespace, &self.scheduled_job_id).await?;
-        api.send(Request::post(format!("{path}/run"))).await?.json().await
+        api.ask(Request::post(format!("{path}/run"))).await?.json()
     }
 }
 
@@ -803,7 +801,7 @@ impl UpdateScheduledJobScheduleArgs {
         let schedule = checked_schedule(self.schedule)?;
         let path = scheduled_job_path(&api, self.namespace, &self.scheduled_job_id).await?;
         let request = Request::post(format!("{path}/schedule")).json(&json!({ "schedule": schedule }));
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -839,7 +837,7 @@ impl UpdateScheduledJobLabelsArgs {
         checked_labels(&self.labels)?;
         let path = scheduled_job_path(&api, self.namespace, &self.scheduled_job_id).await?;
         let request = Request::put(format!("{path}/labels")).json(&json!({ "labels": self.labels }));
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 

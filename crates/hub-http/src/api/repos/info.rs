@@ -324,12 +324,12 @@ impl RepoInfoArgs {
             RepoType::Kernel => request,
             _ => with_details(request, self.expand.as_ref(), None, self.files_metadata)?,
         };
-        let reply = api.send(request).await?;
+        let reply = api.ask(request).await?;
         Ok(match repo.repo_type() {
-            RepoType::Model => RepoInfo::Model(reply.json().await?),
-            RepoType::Dataset => RepoInfo::Dataset(reply.json().await?),
-            RepoType::Space => RepoInfo::Space(reply.json().await?),
-            RepoType::Kernel => RepoInfo::Kernel(reply.json().await?),
+            RepoType::Model => RepoInfo::Model(reply.json()?),
+            RepoType::Dataset => RepoInfo::Dataset(reply.json()?),
+            RepoType::Space => RepoInfo::Space(reply.json()?),
+            RepoType::Kernel => RepoInfo::Kernel(reply.json()?),
         })
     }
 }
@@ -339,7 +339,7 @@ impl ModelInfoArgs {
         let repo = self.repo_id.with_type(RepoType::Model);
         let request = info_request(&repo, self.revision.as_ref(), self.timeout);
         let request = with_details(request, self.expand.as_ref(), self.security_status, self.files_metadata)?;
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -348,7 +348,7 @@ impl DatasetInfoArgs {
         let repo = self.repo_id.with_type(RepoType::Dataset);
         let request = info_request(&repo, self.revision.as_ref(), self.timeout);
         let request = with_details(request, self.expand.as_ref(), None, self.files_metadata)?;
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -357,7 +357,7 @@ impl SpaceInfoArgs {
         let repo = self.repo_id.with_type(RepoType::Space);
         let request = info_request(&repo, self.revision.as_ref(), self.timeout);
         let request = with_details(request, self.expand.as_ref(), None, self.files_metadata)?;
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -365,7 +365,7 @@ impl KernelInfoArgs {
     async fn run(self, api: HfApi) -> Result<KernelInfo> {
         let repo = self.repo_id.with_type(RepoType::Kernel);
         let request = info_request(&repo, self.revision.as_ref(), self.timeout);
-        api.send(request).await?.json().await
+        api.ask(request).await?.json()
     }
 }
 
@@ -398,19 +398,18 @@ impl ResolveRevisionArgs {
         }
         let repo = self.repo_id.typed(self.repo_type);
         let request = info_request(&repo, self.revision.as_ref(), Duration::ZERO);
-        let reply = api.send(request).await?;
+        let reply = api.ask(request).await?;
         /// All that counts of the information.
         #[derive(Deserialize)]
         struct Commit {
             #[serde(default)]
             sha: Option<String>,
         }
-        let url = reply.url().to_owned();
-        let commit: Commit = reply.json().await?;
+        let commit: Commit = reply.json()?;
         commit
             .sha
             .as_deref()
             .and_then(|sha| sha.parse().ok())
-            .ok_or_else(|| Error::malformed(&url, "information about a revision without its commit hash"))
+            .ok_or_else(|| Error::malformed(&reply.url, "information about a revision without its commit hash"))
     }
 }

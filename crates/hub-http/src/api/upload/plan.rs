@@ -284,7 +284,7 @@ async fn duplicate(api: &HfApi, source: &RepoId, target: &RepoId, files: Vec<Rep
     for files in wanted.chunks(COPIES) {
         let body = json!({ "target": { "type": target.repo_type(), "name": target.id() }, "files": files });
         let path = format!("/api/{}/lfs-files/duplicate", source.api_path());
-        let reply: Reply = api.send(Request::post(path).json(&body)).await?.json().await?;
+        let reply: Reply = api.ask(Request::post(path).json(&body)).await?.json()?;
         if !reply.failed.is_empty() {
             let failed = reply
                 .failed
