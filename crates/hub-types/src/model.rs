@@ -223,24 +223,31 @@ pub(crate) enum Name {
 }
 
 impl Name {
-    fn is(self, name: &str) -> bool {
+    /// Whether it begins like this: most names differ here.
+    #[inline]
+    fn begins(self, first: Option<&u8>) -> bool {
+        let (Self::Field(name) | Self::Wire(name)) = self;
+        name.as_bytes().first() == first
+    }
+
+    fn is(self, name: &[u8]) -> bool {
         match self {
-            Self::Wire(wire) => wire == name,
+            Self::Wire(wire) => wire.as_bytes() == name,
             Self::Field(field) => {
-                let mut name = name.bytes();
-                let mut upper = false;
-                for byte in field.bytes() {
-                    if byte == b'_' {
-                        upper = true;
-                        continue;
+                let field = field.as_bytes();
+                let mut at = 0;
+                for &byte in name {
+                    let mut wanted = field.get(at).copied();
+                    if wanted == Some(b'_') {
+                        at += 1;
+                        wanted = field.get(at).map(u8::to_ascii_uppercase);
                     }
-                    let byte = if upper { byte.to_ascii_uppercase() } else { byte };
-                    upper = false;
-                    if name.next() != Some(byte) {
+                    if wanted != Some(byte) {
                         return false;
                     }
+                    at += 1;
                 }
-                name.next().is_none()
+                at == field.len()
             }
         }
     }
@@ -319,7 +326,10 @@ impl Visitor<'_> for Known {
     }
 
     fn visit_str<E>(self, name: &str) -> Result<Found, E> {
-        Ok(match self.names.iter().position(|known| known.is(name)) {
+        let bytes = name.as_bytes();
+        let first = bytes.first();
+        let found = |known: &Name| known.begins(first) && known.is(bytes);
+        Ok(match self.names.iter().position(found) {
             Some(place) => Found::At(place),
             None if self.keep => Found::Unknown(name.to_owned()),
             None => Found::Unknown(String::new()),
