@@ -22,12 +22,14 @@ type Keep<T> = Box<dyn Fn(&T) -> bool + Send>;
 /// A page's items, and whether there are more (which counts only where the server does not link the next page).
 type Parse<T> = Box<dyn Fn(&Answer) -> Result<(Vec<T>, bool)> + Send>;
 
+type PollBatch<T> = Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Vec<T>>>> + Send>;
+
 /// Where the items come from.
 enum Source<T> {
     /// Pages of the server. All that asks for them is the same for every kind of item, and compiled once.
-    Pages(ServerPages, Parse<T>),
+    Pages(Box<ServerPages>, Parse<T>),
     /// Something else that gives them in batches, `None` at the end.
-    Batches(Box<dyn FnMut(&mut Context<'_>) -> Poll<Option<Result<Vec<T>>>> + Send>),
+    Batches(PollBatch<T>),
     /// There are no more.
     Nowhere,
 }
@@ -93,15 +95,13 @@ impl<T: Send + 'static> Items<T> {
     where
         P: DeserializeOwned,
     {
-        let pages = ServerPages::new(
-            api,
-            request.clone().query(key, "0"),
-            Next::Numbered {
-                request,
-                key,
-                number: 0,
-            },
-        );
+        let first = request.clone().query(key, "0");
+        let next = Next::Numbered {
+            request: Box::new(request),
+            key,
+            number: 0,
+        };
+        let pages = ServerPages::new(api, first, next);
         Self::new(Source::Pages(pages, Box::new(move |page| Ok(parse(page.json()?)))))
     }
 
@@ -306,13 +306,16 @@ impl<T: Send + Unpin + 'static> Iterator for BlockingItems<T> {
     }
 }
 
+/// A page, and the request for the one that it links to.
+type LinkedPage = (Answer, Option<Request>);
+
 /// Asks for one page after the other; what is on them is not known here.
 struct ServerPages {
     api: HfApi,
     /// The page that is asked for next.
     request: Option<Request>,
     next: Next,
-    pending: Option<BoxFuture<Result<(Answer, Option<Request>)>>>,
+    pending: Option<BoxFuture<Result<LinkedPage>>>,
 }
 
 /// How the page behind one is found.
@@ -321,20 +324,20 @@ enum Next {
     Linked,
     /// By its number, in the query's `key`.
     Numbered {
-        request: Request,
+        request: Box<Request>,
         key: &'static str,
         number: u64,
     },
 }
 
 impl ServerPages {
-    fn new(api: HfApi, first: Request, next: Next) -> Self {
-        Self {
+    fn new(api: HfApi, first: Request, next: Next) -> Box<Self> {
+        Box::new(Self {
             api,
             request: Some(first),
             next,
             pending: None,
-        }
+        })
     }
 
     /// The next page, `None` behind the last one.
@@ -361,13 +364,12 @@ impl ServerPages {
             && more
         {
             *number += 1;
-            self.request = Some(request.clone().query(key, number.to_string()));
+            self.request = Some(request.as_ref().clone().query(key, number.to_string()));
         }
     }
 }
 
-/// A page, and the request for the one that it links to.
-async fn page(api: HfApi, request: Request) -> Result<(Answer, Option<Request>)> {
+async fn page(api: HfApi, request: Request) -> Result<LinkedPage> {
     let again = request.clone();
     let (reply, body) = api.send_whole(request.retried()).await?;
     let url = reply.url();
