@@ -132,3 +132,33 @@ async fn a_download_that_is_dropped_midway_is_gone_on_with() {
     assert!(fetched.by_xet && fetched.resumed_from >= 4 * MIB as u64, "{fetched:?}");
     assert!(fs_err::read(&partial).unwrap() == bytes);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_process_that_is_killed_midway_leaves_what_the_next_goes_on_with() {
+    let world = World::new().await;
+    let bytes = random(24 * MIB, 4);
+    world.upload(bytes.clone(), "w.bin").await;
+    let download = || world.env.hub(["download", "ada/demo", "w.bin", "--progress", "json"]);
+    let snapshots = world.env.cache().join("models--ada--demo/snapshots");
+    for millis in [50, 300, 700, 1100] {
+        // Two seconds in all.
+        let mut child = download().args(["--limit-rate", "12000000"]).start();
+        tokio::time::sleep(std::time::Duration::from_millis(millis)).await;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let named = hub_tests::files_below(&snapshots);
+        assert!(named.is_empty(), "{millis}: {named:?}");
+    }
+    let output = download().success();
+    let done = output.stderr.lines().last().unwrap();
+    let done: serde_json::Value = serde_json::from_str(done).unwrap();
+    assert_eq!(done["resumed"], 1, "{output}");
+    assert!(done["bytes"].as_u64().unwrap() < bytes.len() as u64, "{output}");
+    let path = output.stdout.trim();
+    assert!(fs_err::read(path).unwrap() == bytes);
+    // The cache holds the one content, and nothing that was begun.
+    let blobs = hub_tests::files_below(&world.env.cache().join("models--ada--demo/blobs"));
+    assert_eq!(blobs.len(), 1, "{blobs:?}");
+    let again = download().success();
+    assert_eq!(again.stdout, output.stdout);
+}

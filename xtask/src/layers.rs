@@ -52,6 +52,12 @@ const WITHOUT: &[Without] = &[
         reason: "it serves, it does not call",
     },
     Without {
+        package: "hub-http",
+        arguments: &["--no-default-features", "--features", "native-tls,blocking,cards"],
+        banned: &["rustls", "ring", "aws-lc-sys", "tokio-rustls"],
+        reason: "who must use the system's TLS may have no other",
+    },
+    Without {
         package: "hub-cli",
         arguments: &["--no-default-features", "--features", "native-tls"],
         banned: &["rustls", "ring", "aws-lc-sys", "tokio-rustls"],

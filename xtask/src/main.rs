@@ -23,9 +23,10 @@ Usage: cargo xtask COMMAND
 
 Commands:
   test [STEP]...    Run every check and test, or only these steps; installs what they need
-  bench [write] [CASE]... [--size MIB] [--runs N]
+  bench [write] [CASE]... [--size MIB] [--runs N] [--dev]
                     Measure the release binary against its peers: all cases or these, with a large file of 2048 MiB,
-                    7 times; write puts the table into docs/benchmarks.md. Installs the peers
+                    7 times; write puts the table into docs/benchmarks.md; --dev tries a build for
+                    development. Installs the peers
   bench repository [MIB]
                     Measure the git way against the HTTP way: time, bytes and disk, with a file of 256 MiB or this size
   coverage [write]  Check that every operation of the official client is there, or write the table of them

@@ -20,6 +20,10 @@
 //! Large files are served from a second origin, with signed addresses, as the real Hub serves them from an object
 //! store.
 //!
+//! Without a Xet storage beside it ([`Builder::xet_cas`]) no reply names one, and clients that ask which ways there are
+//! take LFS. The official Python client from 1.0 on does not ask when it uploads: where it has `hf_xet`, it is to be run
+//! with `HF_HUB_DISABLE_XET=1`, as the answer to its request for a token says.
+//!
 //! What lives here: the store, the routes (a file an area, below `routes`), the two origins. What does not: any client;
 //! and of `hub-types` only what cannot be wrong (ids, revisions, paths, digests) is used, never the models of replies, so
 //! that client and server cannot agree on a mistake.

@@ -14,13 +14,13 @@ use xshell::Shell;
 use super::files::{self, COMMIT, Nginx, Repo};
 use super::link::{self, Link};
 use super::measure::{Measured, Run, Stopwatch};
-use super::peers::Peers;
+use super::peers::{Peers, XetPeers};
 use super::{Tool, text};
 
 /// One thing that all tools do.
 pub(super) struct Case {
     pub(super) name: &'static str,
-    pub(super) what: &'static str,
+    pub(super) what: fn(&Bench<'_>) -> String,
     /// Ours comes first.
     pub(super) tools: for<'a> fn(&'a Bench<'a>) -> Result<Vec<Tool<'a>>>,
 }
@@ -28,7 +28,7 @@ pub(super) struct Case {
 pub(super) const CASES: &[Case] = &[
     Case {
         name: "version",
-        what: "Start of the command (`version`)",
+        what: |_| "Start of the command (`version`)".to_owned(),
         tools: |bench| {
             Ok(vec![
                 bench.version("hub", &bench.peers.hub),
@@ -38,7 +38,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "large",
-        what: "Download of one large file, hashes not checked",
+        what: |_| "Download of one large file, hashes not checked".to_owned(),
         tools: |bench| {
             let peers = bench.peers;
             Ok(vec![
@@ -58,7 +58,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "verified",
-        what: "Download of one large file, its hash checked (by `hub` alone; no other tool can)",
+        what: |_| "Download of one large file, its hash checked (by `hub` alone; no other tool can)".to_owned(),
         tools: |bench| {
             let peers = bench.peers;
             Ok(vec![
@@ -70,37 +70,42 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "limited",
-        what: "Download of 1 GiB, 16 MB/s a connection",
+        what: |bench| format!("Download of {}, 16 MB/s a connection", sized(bench.middle())),
         tools: |bench| bench.over_link(Duration::ZERO),
     },
     Case {
         name: "far",
-        what: "Download of 1 GiB, 16 MB/s a connection, 80 ms round trip",
+        what: |bench| {
+            format!(
+                "Download of {}, 16 MB/s a connection, 80 ms round trip",
+                sized(bench.middle())
+            )
+        },
         tools: |bench| bench.over_link(Duration::from_millis(80)),
     },
     Case {
         name: "small",
-        what: "Download of 1,000 files of 4 KiB",
+        what: |_| "Download of 1,000 files of 4 KiB".to_owned(),
         tools: |bench| Ok(bench.snapshots(SMALL)),
     },
     Case {
         name: "many",
-        what: "Download of 2,000 files of 16 KiB",
+        what: |_| "Download of 2,000 files of 16 KiB".to_owned(),
         tools: |bench| Ok(bench.snapshots(MANY)),
     },
     Case {
         name: "cached",
-        what: "Snapshot of 1,000 files that are all in the cache",
+        what: |_| "Snapshot of 1,000 files that are all in the cache".to_owned(),
         tools: |bench| bench.cached(),
     },
     Case {
         name: "scan",
-        what: "List of a cache with 500 repositories of 20 files",
+        what: |_| "List of a cache with 500 repositories of 20 files".to_owned(),
         tools: |bench| bench.scan(),
     },
     Case {
         name: "upload",
-        what: "Upload of one large LFS file",
+        what: |_| "Upload of one large LFS file".to_owned(),
         tools: |bench| {
             Ok(vec![
                 bench.upload("hub", &bench.peers.hub),
@@ -110,7 +115,7 @@ pub(super) const CASES: &[Case] = &[
     },
     Case {
         name: "upload-folder",
-        what: "Upload of 2,000 files of 16 KiB",
+        what: |_| "Upload of 2,000 files of 16 KiB".to_owned(),
         tools: |bench| {
             files::many(&bench.dir.join("folder"), 2000, 16 << 10, 77)?;
             Ok(vec![
@@ -119,7 +124,40 @@ pub(super) const CASES: &[Case] = &[
             ])
         },
     },
+    Case {
+        name: "upload-100k",
+        what: |_| "Upload of 100,000 files of 16 bytes: what it takes of memory".to_owned(),
+        tools: |bench| {
+            files::many(&bench.dir.join("tiny"), 100_000, 16, 78)?;
+            Ok(vec![bench.upload_tiny("hub", &bench.peers.hub)])
+        },
+    },
+    Case {
+        name: "xet-download",
+        what: |bench| format!("Download of {} by Xet", sized(bench.middle())),
+        tools: |bench| bench.xet_downloads(),
+    },
+    Case {
+        name: "xet-upload",
+        what: |bench| format!("Upload of {} by Xet, nothing of it there", sized(bench.middle())),
+        tools: |bench| {
+            let (peers, xet) = (bench.peers, bench.xet()?);
+            Ok(vec![
+                bench.xet_upload("hub", &xet.hub_program, &[]),
+                bench.xet_upload("hf-hub", &peers.hf_hub, &["upload"]),
+                bench.xet_upload("hf", &peers.hf, &[]),
+            ])
+        },
+    },
 ];
+
+/// A size as a person says it.
+fn sized(bytes: u64) -> String {
+    match bytes >> 20 {
+        mebibytes if mebibytes % 1024 == 0 => format!("{} GiB", mebibytes / 1024),
+        mebibytes => format!("{mebibytes} MiB"),
+    }
+}
 
 /// Names of the repositories that nginx serves.
 const LARGE: &str = "large";
@@ -140,6 +178,7 @@ pub(super) struct Bench<'a> {
     /// nginx, as a Hub.
     endpoint: String,
     hub: Hub,
+    xet: Option<Xet>,
     repos: Vec<Repo>,
     /// Of the large file, in bytes.
     size: u64,
@@ -153,7 +192,7 @@ impl<'a> Bench<'a> {
         let repo = |name, files, size| Repo { name, files, size };
         let repos = vec![
             repo(LARGE, 1, size),
-            repo(MIDDLE, 1, size.min(1 << 30)),
+            repo(MIDDLE, 1, middle(size)),
             repo(SMALL, 1000, 4 << 10),
             repo(MANY, 2000, 16 << 10),
         ];
@@ -171,11 +210,21 @@ impl<'a> Bench<'a> {
             },
             endpoint: format!("http://{}", nginx.address),
             nginx,
-            hub: Hub::start(&peers.hub, dir)?,
+            hub: Hub::start(&peers.hub, &dir.join("hub"), None)?,
+            xet: peers.xet.as_ref().map(|peers| Xet::start(peers, dir)).transpose()?,
             repos,
             size,
             homes: Cell::new(0),
         })
+    }
+
+    /// Size of the file for what takes longer.
+    fn middle(&self) -> u64 {
+        middle(self.size)
+    }
+
+    fn xet(&self) -> Result<&Xet> {
+        self.xet.as_ref().context("a case of Xet has a storage")
     }
 
     fn repo(&self, name: &str) -> &Repo {
@@ -421,6 +470,96 @@ impl<'a> Bench<'a> {
         )
     }
 
+    fn upload_tiny(&'a self, name: &'static str, program: &'a Path) -> Tool<'a> {
+        // Minutes, and always as many.
+        self.tool(name, 100_000 * 16, 1, move |number| {
+            let id = format!("local/{name}-tiny-{number}");
+            let folder = self.dir.join("tiny");
+            self.send(program, &["upload", &id, text(&folder)?, "--quiet"])
+        })
+    }
+
+    /// Runs a client against the Hub that has a storage for Xet.
+    fn with_xet(&self, program: &Path, args: &[&str], home: &Path) -> Result<Measured> {
+        let hub = &self.xet()?.hub;
+        self.watch.run(
+            &Run::new(program, args)
+                .with("HF_ENDPOINT", hub.url.as_str())
+                .with("HF_TOKEN", hub.token.as_str())
+                .with("HF_HOME", text(home)?),
+        )
+    }
+
+    fn xet_downloads(&'a self) -> Result<Vec<Tool<'a>>> {
+        let (peers, xet) = (self.peers, self.xet()?);
+        let file = self.dir.join("upload.bin");
+        files::noise(&file, self.middle(), 99)?;
+        self.with_xet(
+            &xet.hub_program,
+            &["upload", "local/xet", text(&file)?, FILE, "--quiet"],
+            &self.home()?,
+        )?;
+        self.came_by_xet()?;
+        let tool = |name, program: &'a Path, args: &'static [&'static str]| {
+            self.tool(name, self.middle(), usize::MAX, move |_| {
+                let home = self.home()?;
+                let measured = self.with_xet(program, args, &home)?;
+                let blobs = home.join("hub/models--local--xet/blobs");
+                // A blob may be a link to what repositories share.
+                let sizes = fs::read_dir(&blobs)?.map(|entry| Ok(fs::metadata(entry?.path())?.len()));
+                let there: u64 = sizes.sum::<Result<u64>>()?;
+                ensure!(there == self.middle(), "{name} has fetched {there} bytes");
+                // An endless cache would make the next runs faster than the first.
+                fs::remove_dir_all(&home)?;
+                Ok(measured)
+            })
+        };
+        let command: &[&str] = &["download", "local/xet", FILE, "--quiet"];
+        Ok(vec![
+            tool("hub", &xet.hub_program, command),
+            tool("hf-hub", &peers.hf_hub, &["file", "local/xet", FILE]),
+            tool("hf", &peers.hf, command),
+        ])
+    }
+
+    /// `hub upload` and `hf upload`, or `peer upload`.
+    fn xet_upload(&'a self, name: &'static str, program: &'a Path, words: &'static [&'static str]) -> Tool<'a> {
+        self.tool(name, self.middle(), usize::MAX, move |number| {
+            let file = self.dir.join("upload.bin");
+            // Other bytes in each run: a storage that has them would ask for none.
+            files::noise(&file, self.middle(), 5000 + name.len() as u64 * 1000 + number as u64)?;
+            let id = format!("local/xet-{name}-{number}");
+            let home = self.home()?;
+            let hub = &self.xet()?.hub_program;
+            self.with_xet(hub, &["repos", "create", &id, "--quiet"], &home)?;
+            let file = text(&file)?;
+            let measured = match words {
+                [] => self.with_xet(program, &["upload", &id, file, "large.bin", "--quiet"], &home)?,
+                words => self.with_xet(program, &[words, &[&id, file, "large.bin"]].concat(), &home)?,
+            };
+            self.came_by_xet()?;
+            Ok(measured)
+        })
+    }
+
+    /// A file that had come through LFS would lie in the Hub's own store.
+    fn came_by_xet(&self) -> Result<()> {
+        let mut folders = vec![self.dir.join("xet-hub").join("lfs")];
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder)? {
+                let entry = entry?;
+                match entry.file_type()?.is_dir() {
+                    true => folders.push(entry.path()),
+                    false => ensure!(
+                        entry.metadata()?.len() < self.middle(),
+                        "a file has come through LFS and not by Xet"
+                    ),
+                }
+            }
+        }
+        Ok(())
+    }
+
     fn upload(&'a self, name: &'static str, program: &'a Path) -> Tool<'a> {
         self.tool(name, self.size, usize::MAX, move |number| {
             let file = self.dir.join("upload.bin");
@@ -440,6 +579,61 @@ impl<'a> Bench<'a> {
     }
 }
 
+fn middle(size: u64) -> u64 {
+    size.min(1 << 30)
+}
+
+/// What stands for the Hub in cases of Xet.
+struct Xet {
+    hub: Hub,
+    _storage: Storage,
+    hub_program: PathBuf,
+}
+
+impl Xet {
+    fn start(peers: &XetPeers, dir: &Path) -> Result<Self> {
+        let storage = Storage::start(&peers.storage)?;
+        Ok(Self {
+            hub: Hub::start(&peers.hub, &dir.join("xet-hub"), Some(&storage.url))?,
+            _storage: storage,
+            hub_program: peers.hub.clone(),
+        })
+    }
+}
+
+/// The storage; it ends when this is dropped.
+struct Storage {
+    child: Child,
+    url: String,
+}
+
+impl Storage {
+    fn start(program: &Path) -> Result<Self> {
+        let mut child = Command::new(program)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .context("cannot start the storage")?;
+        let stdout = child.stdout.take().context("stdout is piped")?;
+        let mut storage = Self {
+            child,
+            url: String::new(),
+        };
+        BufReader::new(stdout).read_line(&mut storage.url)?;
+        storage.url = storage.url.trim().to_owned();
+        ensure!(storage.url.starts_with("http://"), "the storage named no address");
+        Ok(storage)
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // It waits for the end of its input.
+        drop(self.child.stdin.take());
+        let _ = self.child.wait();
+    }
+}
+
 /// `hub serve`; it ends when this is dropped.
 struct Hub {
     child: Child,
@@ -448,11 +642,13 @@ struct Hub {
 }
 
 impl Hub {
-    fn start(program: &Path, dir: &Path) -> Result<Self> {
+    /// With its folder, and the address of a storage for Xet if it has one.
+    fn start(program: &Path, root: &Path, storage: Option<&str>) -> Result<Self> {
         let mut child = Command::new(program)
             .args(["serve", "--json", "--port", "0", "--root"])
-            .arg(dir.join("hub"))
-            .env("HOME", dir)
+            .arg(root)
+            .args(storage.iter().flat_map(|url| ["--xet-cas", url]))
+            .env("HOME", root)
             .stdout(Stdio::piped())
             .spawn()
             .context("cannot start hub serve")?;

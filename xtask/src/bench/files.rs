@@ -142,6 +142,12 @@ http {{
       add_header ETag '"$hash"';
       alias {dir}/files/$repo/$path;
     }}
+    # What clients ask a Hub beside files.
+    location /api/agent-harnesses {{
+      types {{ }}
+      default_type application/json;
+      return 200 '{{}}';
+    }}
     location ~ "^/api/models/bench/(?<repo>[^/]+)/tree/" {{
       types {{ application/json json; }}
       alias {dir}/api/$repo-tree.json;

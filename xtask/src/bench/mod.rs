@@ -9,7 +9,7 @@ mod peers;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, bail, ensure};
 use xshell::{Shell, cmd};
 
 use crate::setup;
@@ -26,6 +26,7 @@ const RUNS: usize = 7;
 /// Measures the cases named, or all of them; with `write` the table goes into the docs.
 pub(crate) fn run(sh: &Shell, words: &[&str]) -> Result<()> {
     let (mut size, mut runs, mut write, mut wanted) = (SIZE, RUNS, false, Vec::new());
+    let mut profile = "release";
     let mut words = words.iter();
     while let Some(&word) = words.next() {
         let mut number = |name| -> Result<u64> {
@@ -35,6 +36,7 @@ pub(crate) fn run(sh: &Shell, words: &[&str]) -> Result<()> {
         match word {
             "--size" => size = number(word)?,
             "--runs" => runs = number(word)?.max(1) as usize,
+            "--dev" => profile = "dev",
             "write" => write = true,
             name if cases::CASES.iter().any(|case| case.name == name) => wanted.push(name),
             other => {
@@ -44,17 +46,26 @@ pub(crate) fn run(sh: &Shell, words: &[&str]) -> Result<()> {
         }
     }
     let dir = sh.create_temp_dir()?;
-    let peers = peers::Peers::find(sh)?;
+    ensure!(
+        !(write && profile == "dev"),
+        "a build for development is not what the table is about"
+    );
+    let is_wanted = |case: &cases::Case| wanted.is_empty() || wanted.contains(&case.name);
+    let with_xet = cases::CASES
+        .iter()
+        .any(|case| is_wanted(case) && case.name.starts_with("xet-"));
+    let peers = peers::Peers::find(sh, profile, with_xet)?;
     let bench = cases::Bench::start(sh, dir.path(), &peers, size)?;
     let mut table = String::new();
     for case in cases::CASES {
-        if !wanted.is_empty() && !wanted.contains(&case.name) {
+        if !is_wanted(case) {
             continue;
         }
-        println!("\n{}: {}", case.name, case.what);
+        let what = (case.what)(&bench);
+        println!("\n{}: {what}", case.name);
         let tools = (case.tools)(&bench)?;
         let measured = in_turn(&tools, runs)?;
-        table += &rows(case, &tools, &measured);
+        table += &rows(&what, &tools, &measured);
     }
     let page = format!("{}{table}", head(sh, &peers, size, runs)?);
     println!("\n{page}");
@@ -103,10 +114,9 @@ fn in_turn(tools: &[Tool<'_>], runs: usize) -> Result<Vec<Measured>> {
     Ok(measured.iter().map(|runs| Measured::median(runs)).collect())
 }
 
-fn rows(case: &cases::Case, tools: &[Tool<'_>], measured: &[Measured]) -> String {
+fn rows(what: &str, tools: &[Tool<'_>], measured: &[Measured]) -> String {
     let mut rows = format!(
-        "\n## {}\n\n| | time | rate | processor time | peak memory | `hub` is faster by |\n|---|---|---|---|---|---|\n",
-        case.what
+        "\n## {what}\n\n| | time | rate | processor time | peak memory | `hub` is faster by |\n|---|---|---|---|---|---|\n"
     );
     let ours = measured[0].wall.as_secs_f64();
     for (tool, measured) in tools.iter().zip(measured) {
@@ -149,7 +159,8 @@ fn head(sh: &Shell, peers: &peers::Peers, size: u64, runs: usize) -> Result<Stri
          Written by `cargo xtask bench write`. Every tool of a case runs in turn, {runs} times (where a run takes minutes,\n\
          fewer), in one go; times are medians of whole commands, memory is the largest of all runs. The large file has\n\
          {size} MiB. Downloads come from nginx, which serves it as the Hub does, uploads go to `hub serve`, all on this\n\
-         machine: {cores} cores ({cpu}), {:.0} GiB, {kernel}, {rustc}.\n\n\
+         machine: {cores} cores ({cpu}), {:.0} GiB, {kernel}, {rustc}.\n\
+         Xet goes to the storage that its own library has for tests, which both ends of a run share the processor with.\n\n\
          {}\n",
         memory as f64 / 1048576.0,
         peers.versions(sh)?,

@@ -10,6 +10,8 @@ use crate::setup::{self, HF_TRANSFER, PYTHONS};
 /// Programs, by path.
 pub(super) struct Peers {
     pub(super) hub: PathBuf,
+    /// How it was built.
+    profile: String,
     /// The official client's command, newest release.
     pub(super) hf: PathBuf,
     /// An older release of it, with hf_transfer.
@@ -20,13 +22,43 @@ pub(super) struct Peers {
     pub(super) aria2c: PathBuf,
     pub(super) nginx: PathBuf,
     pub(super) time: PathBuf,
+    /// What cases of Xet need beside them.
+    pub(super) xet: Option<XetPeers>,
+}
+
+/// Builds that take minutes.
+pub(super) struct XetPeers {
+    /// `hub` with Xet.
+    pub(super) hub: PathBuf,
+    pub(super) storage: PathBuf,
 }
 
 impl Peers {
     /// Builds and installs what is missing.
-    pub(super) fn find(sh: &Shell) -> Result<Self> {
-        cmd!(sh, "cargo build --locked --release --package hub-cli").run()?;
+    pub(super) fn find(sh: &Shell, profile: &str, with_xet: bool) -> Result<Self> {
         let target = setup::target_dir(sh)?;
+        let built = target.join(if profile == "dev" { "debug" } else { profile });
+        // First, since the one without Xet then takes its place.
+        let xet = match with_xet {
+            true => {
+                // The packages and features of the tests, so that nothing is compiled twice.
+                let packages = ["-p", "hub-http", "-p", "hub-cache", "-p", "hub-cli", "-p", "hub-tests"];
+                let features = ["--features", "hub-http/xet,hub-cache/xet,hub-cli/xet,hub-tests/xet"];
+                cmd!(
+                    sh,
+                    "cargo build --locked --profile {profile} {packages...} {features...} --bin hub --bin storage"
+                )
+                .run()?;
+                let hub = built.join("hub-xet");
+                sh.copy_file(built.join("hub"), &hub)?;
+                Some(XetPeers {
+                    hub,
+                    storage: built.join("storage"),
+                })
+            }
+            false => None,
+        };
+        cmd!(sh, "cargo build --locked --profile {profile} --package hub-cli").run()?;
         let hf_hub = target.join("peers");
         {
             let _dir = sh.push_dir("xtask/peers/hf-hub");
@@ -37,7 +69,9 @@ impl Peers {
             Ok(setup::interpreter(sh, python)?.with_file_name("hf"))
         };
         Ok(Self {
-            hub: target.join("release").join("hub"),
+            hub: built.join("hub"),
+            profile: profile.to_owned(),
+            xet,
             hf: command(&PYTHONS[0])?,
             hf_transfer: command(&HF_TRANSFER)?,
             hf_hub: hf_hub.join("release").join("peer"),
@@ -52,14 +86,15 @@ impl Peers {
     pub(super) fn versions(&self, sh: &Shell) -> Result<String> {
         let Self { hub, curl, aria2c, .. } = self;
         let word = |text: String| -> String { text.split([' ', '\n']).nth(1).unwrap_or("?").to_owned() };
-        let hub_version = word(cmd!(sh, "{hub} --version").quiet().read()?);
+        let hub_version = cmd!(sh, "{hub} --version").quiet().read()?;
         let curl = word(cmd!(sh, "{curl} --version").quiet().read()?);
         let aria2c = cmd!(sh, "{aria2c} --version").quiet().read()?;
         let aria2c = aria2c.split([' ', '\n']).nth(2).unwrap_or("?");
         let binary = hub.metadata()?.len() as f64 / 1e6;
         Ok(format!(
-            "`hub` {hub_version} ({binary:.1} MB, the release profile, without Xet); `hf` of huggingface_hub {}; `hf` of\n\
+            "`hub` {hub_version} ({binary:.1} MB, the {} profile, without Xet but in the cases of it); `hf` of huggingface_hub {}; `hf` of\n\
              huggingface_hub {} with {}; the crate hf-hub 1.0.0 in a program of a few lines; curl {curl}; aria2c {aria2c}.",
+            self.profile,
             PYTHONS[0].version,
             HF_TRANSFER.version,
             HF_TRANSFER.with.unwrap_or_default(),

@@ -14,6 +14,9 @@ use crate::output::row;
 ///
 /// Prints one line, `ready URL`, when it accepts connections. The first start makes the user `local`, whose write token
 /// stands in the folder's file `token`. Large files are served from a second origin on another loopback address.
+///
+/// Without --xet-cas, clients that upload by Xet without asking (Python's huggingface_hub from 1.0 on, with hf_xet) have
+/// to be run with HF_HUB_DISABLE_XET=1.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// The Hub's folder, made if it is not there; by default that of --local

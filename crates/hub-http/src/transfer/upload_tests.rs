@@ -823,6 +823,33 @@ async fn what_is_dropped_leaves_nothing_committed() {
 }
 
 #[tokio::test]
+async fn a_folder_that_is_dropped_midway_is_gone_on_with() {
+    let fake = Fake::start().await;
+    let dir = folder(&[("a.bin", "first"), ("b.bin", "second"), ("c.txt", "text")]);
+    let upload = || fake.api().upload_folder("ada/demo", dir.path());
+    // One has arrived when the other takes long.
+    fake.set(|state| state.slow = Some(Duration::from_secs(60)));
+    let job = upload().spawn();
+    while fake.asked("PUT").len() < 2 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    job.abort();
+    assert!(matches!(job.await, Err(Error::Aborted)));
+    assert!(fake.commits().is_empty());
+    fake.set(|state| {
+        state.slow = None;
+        // The one that took long had not come.
+        state.store.remove(&Sha256::of(b"second").to_string());
+    });
+    upload().await.unwrap();
+    let sent = fake.asked("PUT");
+    assert_eq!(sent.len(), 3, "what had arrived is not sent again: {sent:?}");
+    assert!(fake.stored(b"first") && fake.stored(b"second"));
+    let commits = fake.commits();
+    assert_eq!((commits.len(), commits[0].changes().len()), (1, 3));
+}
+
+#[tokio::test]
 async fn a_card_with_wrong_metadata_stops_everything() {
     let fake = Fake::start().await;
     let err = fake.commit(&[("README.md", b"---\nbroken\n---")]).await.unwrap_err();

@@ -1,9 +1,11 @@
-//! The official Rust crate as a command, so that it can be timed: `peer file|snapshot NAMESPACE/NAME [FILE]`, with the
+//! The official Rust crate as a command, so that it can be timed: `peer file|snapshot NAMESPACE/NAME [FILE]` or
+//! `peer upload NAMESPACE/NAME FILE PATH`, with the
 //! endpoint and the cache from the usual environment variables.
 
 use std::error::Error;
 
 use hf_hub::HFClient;
+use hf_hub::repository::AddSource;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -20,6 +22,10 @@ async fn main() -> Result<(), Box<dyn Error>> {
         }
         ["snapshot", id] => {
             repo(id).snapshot_download().send().await?;
+        }
+        ["upload", id, file, path] => {
+            let source = AddSource::File((*file).into());
+            repo(id).upload_file().source(source).path_in_repo(*path).send().await?;
         }
         other => return Err(format!("unknown command: {other:?}").into()),
     }

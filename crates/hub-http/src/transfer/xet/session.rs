@@ -72,6 +72,27 @@ impl fmt::Debug for State {
     }
 }
 
+/// A group of the library's transfers that has this permission. A macro, since what the library's builders have in common
+/// has no name outside of it.
+macro_rules! permitted {
+    ($builder:expr, $access:expr, $what:expr) => {
+        async {
+            let access: Access = $access;
+            $builder
+                .map_err(|err| failed($what, err))?
+                .with_endpoint(access.storage)
+                .with_token_info(access.token, access.expires)
+                .with_token_refresh_url(access.route, access.refresh_headers)
+                .with_custom_headers(access.headers)
+                .build()
+                .await
+                .map_err(|err| failed($what, err))
+        }
+        .await
+    };
+}
+pub(super) use permitted;
+
 fn hold<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     // Sets and maps whose every change is one call: valid, whoever panicked with them.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
@@ -159,19 +180,8 @@ pub(super) async fn reader(api: &HfApi, route: &str) -> Result<XetDownloadStream
     if let Some(reader) = &kept.reader {
         return Ok(reader.clone());
     }
-    let reader = api
-        .shared
-        .xet
-        .session(&api.shared.config)?
-        .new_download_stream_group()
-        .map_err(|err| failed("a download", err))?
-        .with_endpoint(access.storage)
-        .with_token_info(access.token, access.expires)
-        .with_token_refresh_url(access.route, access.refresh_headers)
-        .with_custom_headers(access.headers)
-        .build()
-        .await
-        .map_err(|err| failed("a download", err))?;
+    let session = api.shared.xet.session(&api.shared.config)?;
+    let reader = permitted!(session.new_download_stream_group(), access, "a download")?;
     Ok(kept.reader.insert(reader).clone())
 }
 

@@ -10,7 +10,7 @@ use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use hub_types::Sha256;
 use xet::xet_session::{Sha256Policy, XetFileMetadata, XetStreamUpload, XetUploadCommit};
 
-use super::session::{access, failed};
+use super::session::{Access, access, failed, permitted};
 use super::{Hashing, Stored, Upload};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
@@ -98,19 +98,8 @@ impl Uploader {
     /// The same where there is no other way.
     pub(crate) async fn open_only(api: &HfApi, route: &str) -> Result<Self> {
         let access = access(api, route).await?;
-        let commit = api
-            .shared
-            .xet
-            .session(&api.shared.config)?
-            .new_upload_commit()
-            .map_err(|err| failed(WHAT, err))?
-            .with_endpoint(access.storage)
-            .with_token_info(access.token, access.expires)
-            .with_token_refresh_url(access.route, access.refresh_headers)
-            .with_custom_headers(access.headers)
-            .build()
-            .await
-            .map_err(|err| failed(WHAT, err))?;
+        let session = api.shared.xet.session(&api.shared.config)?;
+        let commit = permitted!(session.new_upload_commit(), access, WHAT)?;
         Ok(Self {
             api: api.clone(),
             commit,
