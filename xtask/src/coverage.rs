@@ -32,6 +32,8 @@ struct Ours {
     file: String,
     /// What its documentation has not.
     lacks: Vec<&'static str>,
+    /// How its documentation contradicts its code.
+    wrong: Option<String>,
 }
 
 /// Fails naming each operation that is missing, and when the table is not what the source says. With `write`, writes it.
@@ -45,9 +47,13 @@ pub(crate) fn run(sh: &Shell, write: bool) -> Result<()> {
     for (folder, context) in SOURCES {
         for path in rust_files(&root.join(folder))? {
             let file = path.strip_prefix(&root)?.to_string_lossy().replace('\\', "/");
-            for Method { name, method, lacks } in methods(&sh.read_file(&path)?, context) {
-                let (method, file) = (format!("{context}::{method}"), file.clone());
-                ours.entry(name).or_insert(Ours { method, file, lacks });
+            for found in methods(&sh.read_file(&path)?, context) {
+                ours.entry(found.name).or_insert(Ours {
+                    method: format!("{context}::{}", found.method),
+                    file: file.clone(),
+                    lacks: found.lacks,
+                    wrong: found.wrong,
+                });
             }
         }
     }
@@ -73,6 +79,16 @@ pub(crate) fn run(sh: &Shell, write: bool) -> Result<()> {
             "{} operations lack documentation:\n{}",
             undocumented.len(),
             undocumented.join("\n")
+        );
+    }
+    let wrong: Vec<String> = (ours.values())
+        .filter_map(|ours| Some(format!("{} ({}): {}", ours.method, ours.file, ours.wrong.as_ref()?)))
+        .collect();
+    if !wrong.is_empty() {
+        bail!(
+            "{} operations ask something else than they say:\n{}",
+            wrong.len(),
+            wrong.join("\n")
         );
     }
     let table = table(&theirs, &ours);
@@ -144,6 +160,8 @@ struct Method {
     name: String,
     method: String,
     lacks: Vec<&'static str>,
+    /// How its documentation contradicts its code.
+    wrong: Option<String>,
 }
 
 /// The public methods of `context` in a source file.
@@ -183,12 +201,15 @@ fn methods(source: &str, context: &str) -> Vec<Method> {
         } else if let Some(alias) = text.strip_prefix("#[doc(alias = \"") {
             aliases.extend(alias.split('"').next().map(str::to_owned));
         } else if let Some(name) = function(text).filter(|_| inside).or_else(|| member(text)) {
-            let lacks = lacks(&format!("{docs}{family}"));
+            let docs = format!("{docs}{family}");
+            let lacks = lacks(&docs);
+            let wrong = code_of(source, &camel(name)).and_then(|code| contradicts(&docs, code));
             for alias in std::iter::once(name.to_owned()).chain(aliases.drain(..)) {
                 found.push(Method {
                     name: alias,
                     method: name.to_owned(),
                     lacks: lacks.clone(),
+                    wrong: wrong.clone(),
                 });
             }
         }
@@ -205,11 +226,69 @@ fn lacks(docs: &str) -> Vec<&'static str> {
     [
         ("endpoint", begins("Endpoint: ") || begins("Endpoints: ")),
         ("part on errors", begins("# Errors")),
-        ("example", begins("```")),
+        ("example", has_example(docs)),
     ]
     .into_iter()
     .filter_map(|(what, there)| (!there).then_some(what))
     .collect()
+}
+
+/// Whether there is a block of Rust that is compiled: not text, not one that is ignored.
+fn has_example(docs: &str) -> bool {
+    const COMPILED: [&str; 4] = ["", "rust", "no_run", "should_panic"];
+    let fences = docs.lines().filter_map(|line| line.strip_prefix("```"));
+    // Every other one ends a block.
+    fences
+        .step_by(2)
+        .any(|language| language.split(',').all(|word| COMPILED.contains(&word.trim())))
+}
+
+/// What an operation's documentation says it asks, against what its code asks, as far as that stands in it: the method of
+/// each request, and the fixed parts of its path. What is wrong, or `None`.
+fn contradicts(docs: &str, code: &str) -> Option<String> {
+    let endpoint: Vec<&str> = docs
+        .lines()
+        .skip_while(|line| !line.starts_with("Endpoint"))
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let endpoint = endpoint.join(" ");
+    for (at, begin) in code.match_indices("Request::") {
+        let call = &code[at + begin.len()..];
+        let (method, arguments) = match call.split_once('(')? {
+            ("new", arguments) => {
+                let (method, rest) = arguments.split_once(',')?;
+                (method.rsplit("::").next()?.trim(), rest)
+            }
+            (method @ ("get" | "post" | "put" | "delete"), arguments) => (method, arguments),
+            _ => continue,
+        };
+        let method = method.to_uppercase();
+        if matches!(method.as_str(), "GET" | "POST" | "PUT" | "DELETE" | "PATCH" | "HEAD")
+            && !endpoint.contains(&method)
+        {
+            return Some(format!("the code sends {method}, the documentation says {endpoint}"));
+        }
+        let path = arguments.trim_start().trim_start_matches("format!(").trim_start();
+        let Some(path) = path.strip_prefix('"').and_then(|path| path.split('"').next()) else {
+            continue;
+        };
+        for part in path.split('{').flat_map(|part| part.rsplit('}').next()) {
+            let part = part.trim_matches('/');
+            if !part.split('/').all(|segment| endpoint.contains(segment)) {
+                return Some(format!(
+                    "the code asks {method} {path}, the documentation says {endpoint}"
+                ));
+            }
+        }
+    }
+    None
+}
+
+/// The code of an operation's `run`: the block of its arguments.
+fn code_of<'a>(source: &'a str, operation: &str) -> Option<&'a str> {
+    let begin = source.find(&format!("\nimpl {operation}Args {{"))?;
+    let code = &source[begin..];
+    Some(&code[..code.find("\n}\n").unwrap_or(code.len())])
 }
 
 /// The name of a public function whose definition begins here.
@@ -224,11 +303,13 @@ fn function(text: &str) -> Option<&str> {
 fn member(text: &str) -> Option<&str> {
     let mut words = text.split([' ', ';']);
     let (name, operation, args) = (words.next()?, words.next()?, words.next()?);
-    let camel: String = name
-        .split('_')
+    (operation == camel(name) && args.strip_suffix("Args") == Some(operation)).then_some(name)
+}
+
+fn camel(name: &str) -> String {
+    name.split('_')
         .filter_map(|word| Some(word.get(..1)?.to_uppercase() + word.get(1..)?))
-        .collect();
-    (operation == camel && args.strip_suffix("Args") == Some(operation)).then_some(name)
+        .collect()
 }
 
 fn rust_files(folder: &Path) -> Result<Vec<std::path::PathBuf>> {
@@ -341,15 +422,56 @@ impl HfApi {
     }
 
     #[test]
+    fn only_rust_is_an_example() {
+        for (docs, there) in [
+            ("```\nlet x = 1;\n```\n", true),
+            ("```text\nhub\n```\n\n```no_run\nx();\n```\n", true),
+            ("```rust,no_run\nx();\n```\n", true),
+            ("```text\nhub\n```\n", false),
+            ("```ignore\nx();\n```\n", false),
+            ("```json\n{}\n```\nand\n```text\nx\n```\n", false),
+        ] {
+            assert_eq!(has_example(docs), there, "{docs}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_is_what_is_said() {
+        let docs =
+            "Makes it.\n\nEndpoint: `POST /api/{models|datasets}/{repo_id}/make`,\nfor each.\n\nMore of `DELETE`.\n";
+        for (code, agrees) in [
+            ("api.ask(Request::post(\"/api/models/make\"))", true),
+            ("Request::post(format!(\"{base}/make\"))", true),
+            ("Request::post(path(&self.repo)?).json(&body)", true),
+            ("Request::new(Method::POST, format!(\"/api/{}/make\", repo))", true),
+            ("Request::new(method, path)", true),
+            ("Request::delete(path)", false),
+            ("Request::post(format!(\"{base}/made\"))", false),
+            ("Request::new(http::Method::PATCH, path)", false),
+        ] {
+            assert_eq!(contradicts(docs, code).is_none(), agrees, "{code}");
+        }
+        assert_eq!(
+            code_of("\nimpl MakeArgs {\n    x\n}\n\nimpl Y {}\n", "Make"),
+            Some("\nimpl MakeArgs {\n    x")
+        );
+    }
+
+    #[test]
     fn the_table_reads_back_as_the_list_that_it_was_made_of() {
         let text = "| 1 | `make` | POST /api/make | making | no |  | repos |\n| 2 | `hf_make` | (make) | other things | no | | repos |\n";
         let theirs = specification(text).unwrap();
         assert_eq!(theirs.len(), 2);
         let ours = methods(SOURCE, "HfApi")
             .into_iter()
-            .map(|Method { name, method, lacks }| {
-                let file = "f.rs".into();
-                (name, Ours { method, file, lacks })
+            .map(|found| {
+                let ours = Ours {
+                    method: found.method,
+                    file: "f.rs".into(),
+                    lacks: found.lacks,
+                    wrong: found.wrong,
+                };
+                (found.name, ours)
             })
             .collect();
         assert_eq!(listed(&table(&theirs, &ours)).unwrap(), theirs);

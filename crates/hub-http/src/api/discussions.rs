@@ -126,8 +126,8 @@ operation! {
     ///
     /// To open a pull request together with its changes, commit with `create_pr`.
     ///
-    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions`, then the details as
-    /// [`HfApi::get_discussion_details`] gives them.
+    /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/discussions`, then `GET` of the details as
+    /// [`HfApi::get_discussion_details`] does.
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {

@@ -161,7 +161,8 @@ operation! {
 
     /// Resumes a paused endpoint.
     ///
-    /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}/resume`
+    /// Endpoint: `POST https://api.endpoints.huggingface.cloud/v2/endpoint/{namespace}/{name}/resume`; where it
+    /// runs already, `GET` without `/resume`.
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {

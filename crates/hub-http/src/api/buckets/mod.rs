@@ -34,7 +34,7 @@ operation! {
 
     /// Makes a bucket.
     ///
-    /// Endpoint: `POST /api/buckets/{bucket_id}`
+    /// Endpoint: `POST /api/buckets/{bucket_id}`; with `exist_ok`, where that is forbidden, `GET` of the same.
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
