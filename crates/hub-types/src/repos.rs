@@ -475,6 +475,8 @@ reply! {
         children_model_count?: u64,
         /// The Spaces that use it.
         spaces?: Vec<String>,
+        /// Whether its large files are kept in Xet storage, if it was asked for (`xetEnabled` in `expand`).
+        xet_enabled?: bool,
         ..
     }
 
@@ -524,6 +526,8 @@ reply! {
         description?: String,
         /// Its id at Papers with Code.
         paperswithcode_id as "paperswithcode_id" ?: String,
+        /// Whether its large files are kept in Xet storage, if it was asked for (`xetEnabled` in `expand`).
+        xet_enabled?: bool,
         ..
     }
 
@@ -575,6 +579,8 @@ reply! {
         datasets?: Vec<String>,
         /// Where it is stored.
         region?: Region,
+        /// Whether its large files are kept in Xet storage, if it was asked for (`xetEnabled` in `expand`).
+        xet_enabled?: bool,
         ..
     }
 
