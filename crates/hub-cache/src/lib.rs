@@ -61,6 +61,8 @@ mod numbers;
 #[cfg(feature = "download")]
 mod partial;
 #[cfg(feature = "download")]
+mod resolve;
+#[cfg(feature = "download")]
 mod snapshot;
 #[cfg(test)]
 #[cfg(all(unix, feature = "download"))]
@@ -82,6 +84,8 @@ pub use verify::{Algorithm, Mismatch, Verification, git_oid_of, sha256_of, verif
 pub use download::{DownloadFile, DownloadFileArgs, FilePlan};
 #[cfg(feature = "download")]
 pub use hub::HubCache;
+#[cfg(feature = "download")]
+pub use resolve::{ResolveRevision, ResolveRevisionArgs};
 #[cfg(feature = "download")]
 pub use snapshot::{
     SnapshotDownload, SnapshotDownloadArgs, SnapshotPlan, VerifyRepoChecksums, VerifyRepoChecksumsArgs,

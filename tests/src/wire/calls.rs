@@ -144,7 +144,7 @@ macro_rules! calls {
 fn table() -> Vec<Call> {
     let mut table = calls! {
         plain:
-        resolve: GetHfFileMetadata, FileExists, DownloadToPath, DownloadRange, DownloadBytes;
+        resolve: GetHfFileMetadata, GetHfFileMetadataAt, FileExists, DownloadToPath, DownloadRange, DownloadBytes;
         safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
         upload: CreateCommit, UploadFile, UploadFolder, DeleteFile, DeleteFiles, DeleteFolder, PreuploadLfsFiles;
         access: GrantAccess, CancelAccessRequest, AcceptAccessRequest, RejectAccessRequest;
@@ -160,7 +160,7 @@ fn table() -> Vec<Call> {
         gguf: GetGgufMetadata;
         jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob, RunUvJob, CreateScheduledUvJob, SyncJobVolume;
         papers: ListPapers, GetPaperInfo, ReadPaper, ListDailyPapers;
-        repos: CreateRepo, DeleteRepo, MoveRepo, UpdateRepoSettings, DuplicateRepo, GetRepoInfo, GetModelInfo, GetDatasetInfo, GetSpaceInfo, GetKernelInfo, RepoExists, RevisionExists, ResolveRevision, GetFullRepoName;
+        repos: CreateRepo, DeleteRepo, MoveRepo, UpdateRepoSettings, DuplicateRepo, GetRepoInfo, GetModelInfo, GetDatasetInfo, GetSpaceInfo, GetKernelInfo, RepoExists, RevisionExists, GetFullRepoName;
         safetensors: ParseSafetensorsFileMetadata, GetSafetensorsMetadata, GetShardedSafetensorsMetadata;
         search: SearchSpaces, GetModelTags, GetDatasetTags;
         spaces: RestartSpace, RequestSpaceHardware, SetSpaceSleepTime, WaitForSpace, GetSpaceSecrets, AddSpaceSecret, DeleteSpaceSecret, GetSpaceVariables, AddSpaceVariable, DeleteSpaceVariable, SetSpaceVolumes, DeleteSpaceVolumes, ListSpacesHardware, ListSpaceTemplates, GetZeroGpuQuota, GetSpaceRuntime, PauseSpace, EnableSpaceDevMode, DisableSpaceDevMode;
@@ -184,6 +184,7 @@ fn table() -> Vec<Call> {
     });
     table.extend([
         cached::<hub_cache::DownloadFile>("hf_hub_download"),
+        cached::<hub_cache::ResolveRevision>("resolve_revision"),
         cached::<hub_cache::SnapshotDownload>("snapshot_download"),
         cached::<hub_cache::VerifyRepoChecksums>("verify_repo_checksums"),
     ]);
@@ -344,7 +345,7 @@ fn names_of_cache_error(err: &hub_cache::Error) -> Vec<&'static str> {
     match err {
         hub_cache::Error::Http(err) => python_names(err),
         hub_cache::Error::Invalid(_) => REFUSALS.into(),
-        hub_cache::Error::NotCached { .. } => vec!["LocalEntryNotFoundError"],
+        hub_cache::Error::NotCached { .. } => vec!["LocalEntryNotFoundError", "RevisionResolutionError"],
         hub_cache::Error::IncompleteSnapshot { .. } => vec!["IncompleteSnapshotError", "LocalEntryNotFoundError"],
         _ => vec![],
     }

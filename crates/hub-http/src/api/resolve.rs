@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::header::{ACCEPT_ENCODING, CONTENT_LENGTH, ETAG, LOCATION};
 use http::{HeaderMap, HeaderValue, Method};
 use hub_types::resolve::{FileMetadata, XetFileData};
-use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision};
+use hub_types::{CommitHash, Etag, RepoId, RepoPath, RepoType, Revision, ValidationError};
 
 use crate::client::HfApi;
 use crate::error::{Error, Result, without_query};
@@ -62,23 +62,81 @@ impl GetHfFileMetadataArgs {
     async fn run(self, api: HfApi) -> Result<FileMetadata> {
         let repo = self.repo_id.typed(self.repo_type);
         let revision = self.revision.unwrap_or_default();
-        let config = &api.shared.config;
-        let timeout = match self.timeout {
-            Duration::ZERO => config.metadata_timeout,
-            _ if config.metadata_timeout_fixed => config.metadata_timeout,
-            timeout => timeout,
-        };
-        let mut request = Request::new(Method::HEAD, resolve_path(&repo, &revision, &self.filename))
-            // Otherwise the length may be that of a compressed body.
-            .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
-            .within_hub()
-            .timeout(timeout);
-        if self.retry_on_errors.unwrap_or(false) {
-            request = request.retried();
-        }
-        let response = api.send(request).await?;
-        metadata(&api, &response)
+        let target = resolve_path(&repo, &revision, &self.filename);
+        ask_metadata(&api, target, self.retry_on_errors, self.timeout).await
     }
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Asks what the Hub says of the file at an address, as [`HfApi::hf_hub_url`] gives it: the Python client's
+    /// `get_hf_file_metadata(url)`.
+    ///
+    /// The token goes along where it may, to the Hub and its services alone.
+    ///
+    /// Endpoint: `HEAD {url}`, otherwise as [`HfApi::get_hf_file_metadata`].
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let url = "https://huggingface.co/openai-community/gpt2/resolve/main/model.safetensors";
+    /// let file = api.get_hf_file_metadata_at(url).await?;
+    /// println!("{:?} bytes at {:?}", file.size, file.commit_hash);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Invalid`] for what is no address of http; otherwise as for [`HfApi::get_hf_file_metadata`].
+    pub fn get_hf_file_metadata_at(
+        /// The address of the file.
+        url: String,
+    ) -> GetHfFileMetadataAt(GetHfFileMetadataAtArgs) => FileMetadata {
+        /// Repeats the request after a transient failure. By default it is sent once, for a quick fall-back.
+        retry_on_errors: bool,
+    }
+    skip {
+        /// How long to wait, unless `HF_HUB_ETAG_TIMEOUT` is set to something else than its default. By default, or when
+        /// zero, the client's own.
+        timeout: Duration,
+    }
+}
+
+impl GetHfFileMetadataAtArgs {
+    async fn run(self, api: HfApi) -> Result<FileMetadata> {
+        if !url::Url::parse(&self.url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            let shown = without_query(&self.url);
+            return Err(
+                ValidationError::new("url", shown, "must be an address that begins with http:// or https://").into(),
+            );
+        }
+        ask_metadata(&api, self.url, self.retry_on_errors, self.timeout).await
+    }
+}
+
+/// Asks for the headers of what is at `target`.
+async fn ask_metadata(
+    api: &HfApi,
+    target: String,
+    retry_on_errors: Option<bool>,
+    timeout: Duration,
+) -> Result<FileMetadata> {
+    let config = &api.shared.config;
+    let timeout = match timeout {
+        Duration::ZERO => config.metadata_timeout,
+        _ if config.metadata_timeout_fixed => config.metadata_timeout,
+        timeout => timeout,
+    };
+    let mut request = Request::new(Method::HEAD, target)
+        // Otherwise the length may be that of a compressed body.
+        .header(ACCEPT_ENCODING, HeaderValue::from_static("identity"))
+        .within_hub()
+        .timeout(timeout);
+    if retry_on_errors.unwrap_or(false) {
+        request = request.retried();
+    }
+    let response = api.send(request).await?;
+    metadata(api, &response)
 }
 
 operation! {

@@ -50,6 +50,27 @@ async fn a_small_file_is_described_behind_a_redirect_on_the_hub() {
 }
 
 #[tokio::test]
+async fn a_file_is_described_by_its_address() {
+    let server = MockServer::start().await;
+    let reply = ResponseTemplate::new(200)
+        .insert_header("etag", format!("\"{OID}\""))
+        .insert_header("x-repo-commit", COMMIT)
+        .set_body_bytes(vec![b'x'; 818]);
+    answer(&server, "/ada/demo/resolve/main/a%20b.json", reply).await;
+    let api = api(&server);
+    let address = format!("{}/ada/demo/resolve/main/a%20b.json", server.uri());
+    let found = api.get_hf_file_metadata_at(address).await.unwrap();
+    assert_eq!((found.size, found.etag.as_str()), (Some(818), OID));
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+    for bad in ["", "ada/demo", "ftp://hub/x?sig=planted", "/ada/demo/resolve/main/x"] {
+        let err = api.get_hf_file_metadata_at(bad).await.unwrap_err();
+        assert!(matches!(err, Error::Invalid(_)), "{err:?}");
+        assert!(!err.to_string().contains("planted"), "{err}");
+    }
+    assert_eq!(server.received_requests().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn a_large_file_is_described_by_the_redirect_that_leaves_the_hub() {
     let server = MockServer::start().await;
     let reply = ResponseTemplate::new(302)
