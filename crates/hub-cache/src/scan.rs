@@ -3,7 +3,9 @@
 //! The report is the Python client's `scan_cache_dir`, with one difference: an oddity is reported by name and does not
 //! hide the rest of its repository. [`CacheReport::strict`] hides as Python does.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,9 +17,11 @@ use crate::error::{Error, Result};
 use crate::layout::{self, RepoLayout, normal};
 use crate::store;
 
+mod folder;
 mod leftovers;
 mod report;
 
+use folder::{Facts, Folder};
 use leftovers::{is_leftover_ref, is_probe, is_temporary, is_temporary_tree, leftover, list_leftovers, list_matching};
 pub use report::{
     CacheReport, CachedFile, CachedRepo, CachedRevision, Leftover, Oddity, SharedBlob, Warning, human_size,
@@ -116,24 +120,28 @@ fn scan_entry(path: &Path) -> Found {
         return found;
     };
     let snapshots = repo.snapshots();
-    if !snapshots.is_dir() {
-        found.warnings.push(warn(Oddity::NoSnapshots));
-        return found;
-    }
+    let entries = match fs::read_dir(&snapshots) {
+        Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            found.warnings.push(warn(Oddity::NoSnapshots));
+            return found;
+        }
+        entries => entries,
+    };
 
     let refs = read_refs(&repo.refs(), path, &mut found);
     let mut scanned = Scanned {
+        folder: Folder::new(repo.blobs()),
         blobs: HashMap::new(),
         warnings: Vec::new(),
         entry: path,
     };
     let mut revisions = Vec::new();
-    match fs::read_dir(&snapshots) {
+    match entries {
         Ok(entries) => {
             for entry in entries.flatten() {
                 let path = entry.path();
                 let commit = entry.file_name().to_string_lossy().into_owned();
-                if path.is_dir() {
+                if is_folder(&entry) {
                     revisions.push(scanned.revision(path, commit, &refs));
                 } else if !OF_THE_SYSTEM.contains(&commit.as_str()) {
                     found.warnings.push(warn(Oddity::FileAmongSnapshots(path)));
@@ -155,11 +163,9 @@ fn scan_entry(path: &Path) -> Found {
     }
     found.warnings.append(&mut scanned.warnings);
 
-    let meta = fs::metadata(path).ok();
     let of_folder = |time: fn(&std::fs::Metadata) -> std::io::Result<SystemTime>| {
-        meta.as_ref()
-            .and_then(|meta| time(meta).ok())
-            .unwrap_or(SystemTime::UNIX_EPOCH)
+        let meta = fs::metadata(path).ok();
+        meta.and_then(|meta| time(&meta).ok()).unwrap_or(SystemTime::UNIX_EPOCH)
     };
     let blobs = scanned.blobs.values().flatten();
     let (accessed, modified): (Vec<_>, Vec<_>) = blobs.clone().map(|blob| (blob.accessed, blob.modified)).unzip();
@@ -186,14 +192,25 @@ fn scan_entry(path: &Path) -> Found {
 /// What is known of a content.
 #[derive(Clone)]
 struct Blob {
+    path: PathBuf,
     size: u64,
     accessed: SystemTime,
     modified: SystemTime,
     payload: Option<PathBuf>,
 }
 
+/// Whether an entry is a folder, or a link to one.
+fn is_folder(entry: &fs::DirEntry) -> bool {
+    match entry.file_type() {
+        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
+        _ => entry.path().is_dir(),
+    }
+}
+
 /// One repository's contents, each looked at once.
 struct Scanned<'a> {
+    /// Where contents lie, as a rule.
+    folder: Folder,
     blobs: HashMap<PathBuf, Option<Blob>>,
     warnings: Vec<Warning>,
     entry: &'a Path,
@@ -236,41 +253,47 @@ impl Scanned<'_> {
             Ok(entries) => entries,
             Err(err) => return self.warn(Oddity::Unreadable(dir.to_owned(), err.kind())),
         };
+        let folder = Folder::new(dir.to_owned());
         for entry in entries.flatten() {
             let length = prefix.len();
-            prefix.push_str(&entry.file_name().to_string_lossy());
+            let name = entry.file_name();
+            prefix.push_str(&name.to_string_lossy());
             match entry.file_type() {
                 Ok(kind) if kind.is_dir() => {
                     prefix.push('/');
                     self.walk(&entry.path(), prefix, files);
                 }
-                Ok(kind) => self.file(dir, entry.path(), kind.is_symlink(), prefix, files),
+                Ok(kind) => self.file(&folder, &name, kind.is_symlink(), prefix, files),
                 Err(err) => self.warn(Oddity::Unreadable(entry.path(), err.kind())),
             }
             prefix.truncate(length);
         }
     }
 
-    fn file(&mut self, dir: &Path, file_path: PathBuf, is_link: bool, path: &str, files: &mut Vec<CachedFile>) {
-        let blob_path = match is_link.then(|| fs::read_link(&file_path)) {
-            Some(Ok(text)) => normal(&dir.join(text)),
+    fn file(&mut self, folder: &Folder, name: &OsStr, is_link: bool, path: &str, files: &mut Vec<CachedFile>) {
+        let file_path = folder.path().join(name);
+        let blob_path = match is_link.then(|| folder.read_link(name)) {
+            Some(Ok(text)) => normal(&folder.path().join(text)),
             _ => file_path.clone(),
         };
-        if !self.blobs.contains_key(&blob_path) {
-            let blob = match look_at(&blob_path) {
-                Ok(blob) => blob,
-                Err(err) => {
+        let blob = match self.blobs.entry(blob_path) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let blob = look_at(&self.folder, new.key()).unwrap_or_else(|err| {
                     let oddity = match err.kind() {
-                        ErrorKind::NotFound => Oddity::BrokenLink(blob_path.clone()),
-                        kind => Oddity::Unreadable(blob_path.clone(), kind),
+                        ErrorKind::NotFound => Oddity::BrokenLink(new.key().clone()),
+                        kind => Oddity::Unreadable(new.key().clone(), kind),
                     };
-                    self.warn(oddity);
+                    self.warnings.push(Warning {
+                        entry: self.entry.to_owned(),
+                        oddity,
+                    });
                     None
-                }
-            };
-            self.blobs.insert(blob_path.clone(), blob);
-        }
-        if let Some(Some(blob)) = self.blobs.get(&blob_path) {
+                });
+                new.insert(blob)
+            }
+        };
+        if let Some(blob) = blob {
             files.push(CachedFile {
                 path: path.to_owned(),
                 file_path,
@@ -278,27 +301,28 @@ impl Scanned<'_> {
                 size: blob.size,
                 blob_last_accessed: blob.accessed,
                 blob_last_modified: blob.modified,
-                blob_path,
+                blob_path: blob.path.clone(),
             });
         }
     }
 }
 
 /// A content's size and times, its link into the shared store followed; none for a folder.
-fn look_at(path: &Path) -> std::io::Result<Option<Blob>> {
-    let own = fs::symlink_metadata(path)?;
-    let (meta, payload) = if own.is_symlink() {
-        (fs::metadata(path)?, Some(fs::canonicalize(path)?))
+fn look_at(contents: &Folder, path: &Path) -> std::io::Result<Option<Blob>> {
+    let own = match (path.parent(), path.file_name()) {
+        (Some(parent), Some(name)) if parent == contents.path() => contents.look_at(name)?,
+        _ => fs::symlink_metadata(path)?.into(),
+    };
+    let (facts, payload) = if own.is_link {
+        (Facts::from(fs::metadata(path)?), Some(fs::canonicalize(path)?))
     } else {
         (own, None)
     };
-    if meta.is_dir() {
-        return Ok(None);
-    }
-    Ok(Some(Blob {
-        size: meta.len(),
-        accessed: meta.accessed().unwrap_or(SystemTime::UNIX_EPOCH),
-        modified: meta.modified().unwrap_or(SystemTime::UNIX_EPOCH),
+    Ok((!facts.is_dir).then_some(Blob {
+        path: path.to_owned(),
+        size: facts.size,
+        accessed: facts.accessed,
+        modified: facts.modified,
         payload,
     }))
 }
@@ -306,15 +330,17 @@ fn look_at(path: &Path) -> std::io::Result<Option<Blob>> {
 /// Refs by name. Leftovers of a ref being written are told apart by their names and are no refs.
 fn read_refs(dir: &Path, entry: &Path, found: &mut Found) -> BTreeMap<String, String> {
     let mut refs = BTreeMap::new();
-    if dir.is_file() {
-        found.warnings.push(Warning {
-            entry: entry.to_owned(),
-            oddity: Oddity::RefsIsAFile,
-        });
-        return refs;
-    }
-    if !dir.is_dir() {
-        return refs;
+    match fs::symlink_metadata(dir) {
+        Ok(meta) if meta.is_dir() => {}
+        Ok(meta) if meta.is_symlink() && dir.is_dir() => {}
+        Ok(_) if dir.is_file() => {
+            found.warnings.push(Warning {
+                entry: entry.to_owned(),
+                oddity: Oddity::RefsIsAFile,
+            });
+            return refs;
+        }
+        _ => return refs,
     }
     for file in walkdir::WalkDir::new(dir).into_iter().flatten() {
         let name = file.file_name().to_string_lossy();

@@ -199,12 +199,10 @@ impl Output {
                 self.line(&json::array(&rows.collect::<anyhow::Result<Vec<_>>>()?))
             }
             Mode::JsonLines => {
-                for row in table.rows {
-                    self.line(&json::object(&self.chosen(row)?))?;
-                }
-                Ok(())
+                let rows = table.rows.into_iter().map(|row| Ok(json::object(&self.chosen(row)?)));
+                self.line(&rows.collect::<anyhow::Result<Vec<_>>>()?.join("\n"))
             }
-            Mode::Quiet => table.ids().try_for_each(|id| self.line(&id)),
+            Mode::Quiet => self.line(&table.ids().collect::<Vec<_>>().join("\n")),
         }
     }
 
