@@ -9,7 +9,8 @@ use hub_types::spaces::Volume;
 use hub_types::{OneOrMany, Sha256, ValidationError};
 use serde_json::{Value, json};
 
-use super::{Labels, default_name};
+use super::Labels;
+use super::body::default_name;
 use crate::api::buckets::BucketAdd;
 use crate::api::endpoints::Variables;
 use crate::api::webhooks::Secrets;
