@@ -74,7 +74,8 @@ pub use layout::{Layout, RepoLayout, check_local, link_text, repo_of_folder};
 pub use local_dir::{LocalDir, LocalMetadata};
 pub use prune::{Deleted, DeletionPlan, PlannedFile, PlannedRepo, PlannedRevision, PruneOptions, Target};
 pub use scan::{
-    CacheReport, CachedFile, CachedRepo, CachedRevision, Leftover, Oddity, SharedBlob, Warning, human_size, scan,
+    CacheReport, CachedFile, CachedRepo, CachedRevision, DanglingLink, Leftover, Oddity, SharedBlob, Warning,
+    human_size, scan,
 };
 pub use store::{Unshared, unshare};
 pub use tree::{Tree, TreeFile};

@@ -13,7 +13,7 @@ use hub_types::RepoType;
 
 use crate::layout::RepoLayout;
 use crate::lock::{self, Attempt};
-use crate::scan::{CacheReport, CachedRepo, CachedRevision, Leftover};
+use crate::scan::{CacheReport, CachedRepo, CachedRevision, DanglingLink, Leftover};
 
 mod execute;
 
@@ -72,6 +72,10 @@ pub struct DeletionPlan {
     pub partials: Vec<Leftover>,
     /// Temporary files that were left behind.
     pub leftovers: Vec<Leftover>,
+    /// Links to contents that are gone, such as those of a system-wide cache that was pruned.
+    pub dangling: Vec<DanglingLink>,
+    /// Folders with the locks of repositories that are gone.
+    pub dead_locks: Vec<Leftover>,
     /// Shared payloads that nothing refers to.
     pub shared: Vec<PathBuf>,
     /// Bytes that become free.
@@ -138,6 +142,10 @@ pub struct Deleted {
     pub files: usize,
     /// Partial files.
     pub partials: usize,
+    /// Temporary files, and folders of locks of repositories that are gone.
+    pub leftovers: usize,
+    /// Links to contents that are gone.
+    pub dangling: usize,
     /// Shared payloads.
     pub shared: usize,
     /// Contents that were kept because another process uses them now.
@@ -152,6 +160,8 @@ impl DeletionPlan {
             && self.files.is_empty()
             && self.partials.is_empty()
             && self.leftovers.is_empty()
+            && self.dangling.is_empty()
+            && self.dead_locks.is_empty()
             && self.shared.is_empty()
     }
 
@@ -207,7 +217,8 @@ impl DeletionPlan {
         plan
     }
 
-    /// Plans what nobody needs: revisions as the options say, by default those that no ref names; partial and temporary files whose process has died, shared
+    /// Plans what nobody needs: revisions as the options say, by default those that no ref names; partial and temporary
+    /// files whose process has died, links to contents that are gone, the locks of repositories that are gone, and shared
     /// payloads that nothing refers to.
     pub fn prune(report: &CacheReport, options: &PruneOptions) -> Self {
         let (mut going, mut staying) = (Vec::new(), Vec::new());
@@ -269,6 +280,10 @@ impl DeletionPlan {
         plan.freed += partials.iter().chain(&leftovers).map(|left| left.size).sum::<u64>();
         plan.partials = partials;
         plan.leftovers = leftovers;
+        let stays = |link: &&DanglingLink| !whole.iter().any(|repo| link.path.starts_with(repo));
+        plan.dangling = report.dangling.iter().filter(stays).cloned().collect();
+        let dead = report.dead_locks.iter().filter(|left| is_old(left, options.min_age));
+        plan.dead_locks = dead.cloned().collect();
         for payload in &report.shared {
             if payload.references.as_ref().is_some_and(Vec::is_empty) {
                 plan.freed += payload.size;

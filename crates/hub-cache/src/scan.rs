@@ -22,9 +22,13 @@ mod leftovers;
 mod report;
 
 use folder::{Facts, Folder};
-use leftovers::{is_leftover_ref, is_probe, is_temporary, is_temporary_tree, leftover, list_leftovers, list_matching};
+use leftovers::{
+    is_leftover_ref, is_probe, is_temporary, is_temporary_tree, leftover, list_dangling, list_dead_locks,
+    list_leftovers, list_matching, list_probes,
+};
 pub use report::{
-    CacheReport, CachedFile, CachedRepo, CachedRevision, Leftover, Oddity, SharedBlob, Warning, human_size,
+    CacheReport, CachedFile, CachedRepo, CachedRevision, DanglingLink, Leftover, Oddity, SharedBlob, Warning,
+    human_size,
 };
 
 /// Files of the system that say nothing about the cache.
@@ -67,11 +71,13 @@ pub fn scan(root: &Path) -> Result<CacheReport> {
     entries.sort();
     // What is to appear in the root in one step is made among the locks.
     list_matching(&root.join(".locks"), is_temporary, &mut report.leftovers);
+    report.dead_locks = list_dead_locks(&root);
 
     for found in in_parallel(&entries, |path| scan_entry(path)) {
         report.repos.extend(found.repo);
         report.partials.extend(found.partials);
         report.leftovers.extend(found.leftovers);
+        report.dangling.extend(found.dangling);
         report.warnings.extend(found.warnings);
     }
     report
@@ -90,6 +96,7 @@ struct Found {
     repo: Option<CachedRepo>,
     partials: Vec<Leftover>,
     leftovers: Vec<Leftover>,
+    dangling: Vec<DanglingLink>,
     warnings: Vec<Warning>,
 }
 
@@ -119,6 +126,7 @@ fn scan_entry(path: &Path) -> Found {
         found.warnings.push(warn(Oddity::UnknownType(kind)));
         return found;
     };
+    list_probes(path, &mut found.leftovers);
     let snapshots = repo.snapshots();
     let entries = match fs::read_dir(&snapshots) {
         Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
@@ -161,6 +169,7 @@ fn scan_entry(path: &Path) -> Found {
     if !dangling.is_empty() {
         found.warnings.push(warn(Oddity::DanglingRefs(dangling)));
     }
+    found.dangling = list_dangling(&scanned.warnings, &snapshots);
     found.warnings.append(&mut scanned.warnings);
 
     let of_folder = |time: fn(&std::fs::Metadata) -> std::io::Result<SystemTime>| {

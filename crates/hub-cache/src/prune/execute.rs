@@ -12,6 +12,7 @@ use crate::error::Result;
 use crate::fault;
 use crate::layout::RepoLayout;
 use crate::lock::{self, Attempt};
+use crate::scan::DanglingLink;
 use crate::store;
 
 impl DeletionPlan {
@@ -37,6 +38,7 @@ impl DeletionPlan {
             if passed_over(remove_dir(&repo.path, &aside))? {
                 done.repos += 1;
                 done.revisions += repo.revisions;
+                self.remove_locks(&RepoLayout::at(&repo.path))?;
             }
         }
         let mut repos = BTreeSet::new();
@@ -69,7 +71,14 @@ impl DeletionPlan {
             } else {
                 disk::remove_if_there(&left.path)
             };
-            passed_over(removed)?;
+            done.leftovers += usize::from(passed_over(removed)?);
+        }
+        for link in &self.dangling {
+            remove_dangling(link, &mut done)?;
+        }
+        for locks in &self.dead_locks {
+            let name = locks.path.file_name().unwrap_or_default();
+            done.leftovers += usize::from(self.remove_locks(&RepoLayout::at(&self.root.join(name)))?);
         }
         for payload in self.sweep.iter().chain(&self.shared) {
             if store::is_marked(&self.root.join("blobs")) && store::sweep(&self.root, payload)? {
@@ -77,6 +86,31 @@ impl DeletionPlan {
             }
         }
         Ok(done)
+    }
+
+    /// Removes the locks of a repository that is gone, each only while nobody has it. Whoever begins to download meanwhile
+    /// makes the repository's folder before its locks, and so keeps them.
+    fn remove_locks(&self, repo: &RepoLayout) -> Result<bool> {
+        let Ok(entries) = fs::read_dir(repo.locks()) else {
+            return Ok(false);
+        };
+        for entry in entries.flatten() {
+            let file = entry.path();
+            let is_lock = file.extension().is_some_and(|extension| extension == "lock");
+            if !is_lock || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+                return Ok(false);
+            }
+            let Attempt::Held(_lock) = lock::try_lock(&file)? else {
+                return Ok(false);
+            };
+            if fs::symlink_metadata(repo.dir()).is_ok() {
+                return Ok(false);
+            }
+            passed_over(disk::remove_if_there(&file))?;
+            fault::step("a lock is gone");
+        }
+        // A lock that was made meanwhile keeps its folder.
+        Ok(fs::remove_dir(repo.locks()).is_ok())
     }
 
     fn remove_revision(&self, revision: &PlannedRevision) -> Result<bool> {
@@ -133,6 +167,29 @@ impl DeletionPlan {
         }
         Ok(())
     }
+}
+
+/// Removes a link to a content that is gone, and the files that lead to it, unless it leads somewhere again.
+fn remove_dangling(link: &DanglingLink, done: &mut Deleted) -> Result<()> {
+    let Some(repo) = link.path.parent().and_then(Path::parent).map(RepoLayout::at) else {
+        return Ok(());
+    };
+    let name = link.path.file_name().unwrap_or_default().to_string_lossy();
+    let Attempt::Held(_lock) = lock::try_lock(&repo.locks().join(format!("{name}.lock")))? else {
+        done.kept += 1;
+        return Ok(());
+    };
+    if !link.path.is_symlink() || link.path.exists() {
+        return Ok(());
+    }
+    for file in &link.files {
+        if file.is_symlink() && !file.exists() {
+            passed_over(disk::remove_if_there(file))?;
+            fault::step("a broken file is gone");
+        }
+    }
+    done.dangling += usize::from(passed_over(disk::remove_if_there(&link.path))?);
+    Ok(())
 }
 
 /// Moves a folder out of sight and removes it; false when it was not there.

@@ -289,3 +289,106 @@ fn w_018_what_any_client_leaves_is_found_and_goes_when_it_is_old() {
     let after = scan(dir.path()).unwrap();
     assert_eq!((after.leftovers.len(), after.warnings.len(), after.size), (0, 0, 8));
 }
+
+fn at_once() -> PruneOptions {
+    PruneOptions {
+        min_age: Duration::ZERO,
+        ..PruneOptions::default()
+    }
+}
+
+#[test]
+fn w_018_probes_in_a_repository_s_own_folder_go() {
+    let dir = tempfile::tempdir().unwrap();
+    let repo = fixture(dir.path(), "models--o--n");
+    let mode = repo.join("tmp_01234567-89ab-cdef-0123-456789abcdef");
+    fs::write(&mode, "").unwrap();
+    let links = repo.join("tmpabcd1234");
+    fs::create_dir(&links).unwrap();
+    crate::link::symlink(Path::new("dummy_file_src"), &links.join("dummy_file_dst")).unwrap();
+    // Names alone prove nothing: what holds anything else is somebody's.
+    let other = repo.join("tmpabcd5678");
+    fs::create_dir(&other).unwrap();
+    fs::write(other.join("mine"), "").unwrap();
+    let report = scan(dir.path()).unwrap();
+    assert_eq!(report.leftovers.len(), 2, "{:?}", report.leftovers);
+    let plan = DeletionPlan::prune(&report, &PruneOptions::default());
+    assert!(plan.is_empty(), "they are young");
+    let done = DeletionPlan::prune(&report, &at_once()).execute().unwrap();
+    assert_eq!(done.leftovers, 2);
+    assert!(!mode.exists() && !links.exists() && other.join("mine").exists());
+}
+
+#[test]
+fn w_018_locks_of_repositories_that_are_gone_go_unless_somebody_has_one() {
+    let dir = tempfile::tempdir().unwrap();
+    fixture(dir.path(), "models--o--n");
+    let locks = dir.path().join(".locks");
+    for name in ["models--o--n", "models--o--gone", "models--o--busy", "notes"] {
+        fs::create_dir_all(locks.join(name)).unwrap();
+        fs::write(locks.join(name).join("abc.lock"), "").unwrap();
+    }
+    let report = scan(dir.path()).unwrap();
+    assert_eq!(report.dead_locks.len(), 2, "{:?}", report.dead_locks);
+    assert!(
+        DeletionPlan::prune(&report, &PruneOptions::default()).is_empty(),
+        "they are young"
+    );
+    let held = lock::lock(&locks.join("models--o--busy/abc.lock"), None).unwrap();
+    let plan = DeletionPlan::prune(&report, &at_once());
+    assert_eq!(plan.execute().unwrap().leftovers, 1);
+    assert!(!locks.join("models--o--gone").exists());
+    for name in ["models--o--n", "models--o--busy", "notes"] {
+        assert!(locks.join(name).join("abc.lock").exists(), "{name}");
+    }
+    // Its download has begun since the plan was made.
+    fs::create_dir(dir.path().join("models--o--busy")).unwrap();
+    drop(held);
+    assert_eq!(plan.execute().unwrap().leftovers, 0);
+    assert!(locks.join("models--o--busy/abc.lock").exists());
+    // With a repository its locks go.
+    let target = Target::Repo(RepoType::Model, "o/n".into());
+    DeletionPlan::delete(&report, &[target]).execute().unwrap();
+    assert!(!locks.join("models--o--n").exists());
+}
+
+#[test]
+fn links_to_what_a_pruned_system_cache_had_go_with_the_files_that_lead_to_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let system = tempfile::tempdir().unwrap();
+    let repo = fixture(dir.path(), "models--o--n");
+    let kept = fixture(dir.path(), "models--o--back");
+    for repo in [&repo, &kept] {
+        fs::remove_file(repo.join("blobs/shared")).unwrap();
+        crate::link::symlink(&system.path().join("content"), &repo.join("blobs/shared")).unwrap();
+    }
+    // A file whose content is missing altogether is not a link of this kind.
+    fs::remove_file(repo.join("blobs/two")).unwrap();
+    let report = scan(dir.path()).unwrap();
+    assert_eq!(report.dangling.len(), 2, "{:?}", report.dangling);
+    assert!(
+        report.dangling.iter().all(|link| link.files.len() == 4),
+        "{:?}",
+        report.dangling
+    );
+    // The Python client hides such a repository; pruning by its view must see the links all the same.
+    let plan = DeletionPlan::prune(&report.strict(), &PruneOptions::default());
+    assert_eq!((plan.dangling.len(), plan.freed), (2, 0));
+
+    fs::remove_file(kept.join("blobs/shared")).unwrap();
+    fs::write(kept.join("blobs/shared"), "12345").unwrap();
+    let held = lock::lock(&dir.path().join(".locks/models--o--n/shared.lock"), None).unwrap();
+    let done = plan.execute().unwrap();
+    assert_eq!((done.dangling, done.kept), (0, 1));
+    drop(held);
+    assert_eq!(plan.execute().unwrap().dangling, 1);
+    assert!(!repo.join("blobs/shared").is_symlink());
+    assert!(!repo.join("snapshots").join(ONE).join("a").is_symlink());
+    assert!(repo.join("snapshots").join(ONE).join("d/own").exists());
+    assert!(repo.join("snapshots").join(TWO).join("d/own").is_symlink());
+    assert!(
+        kept.join("snapshots").join(ONE).join("a").exists(),
+        "it was brought again since"
+    );
+    assert_eq!(scan(dir.path()).unwrap().dangling, []);
+}

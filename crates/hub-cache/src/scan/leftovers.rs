@@ -1,11 +1,13 @@
 //! What any client leaves behind when it dies, told by its name.
 
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use fs_err as fs;
 
-use super::{Found, Leftover};
+use super::{DanglingLink, Found, Leftover, Oddity, Warning};
+use crate::layout::{self, normal};
 
 /// `main.0123abcd.tmp`
 pub(super) fn is_leftover_ref(name: &str) -> bool {
@@ -30,6 +32,79 @@ pub(super) fn is_probe(dir: &Path) -> bool {
                     .any(|name| entry.file_name() == *name)
             })
         })
+}
+
+/// A file that tried which mode new files get: `tmp_` and a UUID.
+fn is_mode_probe(name: &str) -> bool {
+    name.strip_prefix("tmp_")
+        .is_some_and(|uuid| uuid.len() == 36 && uuid.matches('-').count() == 4)
+}
+
+/// Probes of modes and of links that lie in a repository's folder itself, as older Python clients leave them.
+pub(super) fn list_probes(repo: &Path, leftovers: &mut Vec<Leftover>) {
+    let Ok(entries) = fs::read_dir(repo) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+        let is_one = match is_file {
+            true => is_mode_probe(&entry.file_name().to_string_lossy()),
+            false => is_probe(&path),
+        };
+        if is_one {
+            leftovers.extend(leftover(&path));
+        }
+    }
+}
+
+/// Of the links that lead nowhere, the contents that are links themselves, and the files that lead to them.
+pub(super) fn list_dangling(warnings: &[Warning], snapshots: &Path) -> Vec<DanglingLink> {
+    let broken = warnings.iter().filter_map(|warning| match &warning.oddity {
+        Oddity::BrokenLink(path) => Some(path),
+        _ => None,
+    });
+    let blobs = snapshots.with_file_name("blobs");
+    let mut found: BTreeMap<&Path, Vec<PathBuf>> = broken
+        .filter(|path| path.parent() == Some(&blobs) && path.is_symlink())
+        .map(|path| (path.as_path(), Vec::new()))
+        .collect();
+    if found.is_empty() {
+        return Vec::new();
+    }
+    for entry in walkdir::WalkDir::new(snapshots).into_iter().flatten() {
+        let path = entry.path();
+        if let Ok(text) = fs::read_link(path)
+            && let Some(files) = path
+                .parent()
+                .and_then(|dir| found.get_mut(normal(&dir.join(text)).as_path()))
+        {
+            files.push(entry.into_path());
+        }
+    }
+    let links = found.into_iter().map(|(path, files)| DanglingLink {
+        path: path.to_owned(),
+        files,
+    });
+    links.collect()
+}
+
+/// Folders of locks whose repository is gone; each is as old as the last lock that was made in it.
+pub(super) fn list_dead_locks(root: &Path) -> Vec<Leftover> {
+    let Ok(entries) = fs::read_dir(root.join(".locks")) else {
+        return Vec::new();
+    };
+    let mut found: Vec<Leftover> = entries
+        .flatten()
+        .filter(|entry| {
+            let name = entry.file_name();
+            let is_gone = || fs::symlink_metadata(root.join(&name)).is_err();
+            layout::repo_of_folder(&name.to_string_lossy()).is_some()
+                && entry.file_type().is_ok_and(|kind| kind.is_dir())
+                && is_gone()
+        })
+        .filter_map(|entry| leftover(&entry.path()))
+        .collect();
+    found.sort_by(|a, b| a.path.cmp(&b.path));
+    found
 }
 
 /// Partial and temporary files among the contents.
@@ -74,10 +149,7 @@ pub(super) fn is_temporary(name: &str) -> bool {
             matches!(kind, "link" | "ref" | "new" | "old" | "gone" | "shared")
                 && is_hex8(stem.rsplit('.').next().unwrap_or(stem))
         });
-    let probe = name
-        .strip_prefix("tmp_")
-        .is_some_and(|uuid| uuid.len() == 36 && uuid.matches('-').count() == 4);
-    ours || probe || name.ends_with(".incomplete.journal") || name.ends_with(".incomplete.journal.new")
+    ours || is_mode_probe(name) || name.ends_with(".incomplete.journal") || name.ends_with(".incomplete.journal.new")
 }
 
 /// Whether this is the journal of a partial file that is there: it goes with that.

@@ -24,6 +24,10 @@ pub struct CacheReport {
     pub partials: Vec<Leftover>,
     /// Temporary files that no living process should need.
     pub leftovers: Vec<Leftover>,
+    /// Contents that are links to what is gone, such as a content of a system-wide cache that was pruned.
+    pub dangling: Vec<DanglingLink>,
+    /// Folders with the locks of repositories that are gone.
+    pub dead_locks: Vec<Leftover>,
     /// The payloads of the shared store.
     pub shared: Vec<SharedBlob>,
     /// What is odd.
@@ -103,6 +107,16 @@ pub struct Leftover {
     pub size: u64,
     /// When it was last written.
     pub modified: SystemTime,
+}
+
+/// A content that is a link to something that is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DanglingLink {
+    /// The link, among its repository's contents.
+    pub path: PathBuf,
+    /// The snapshots' files that lead to it.
+    pub files: Vec<PathBuf>,
 }
 
 /// One payload of the shared store.

@@ -10,6 +10,7 @@ use crate::disk;
 use crate::error::Result;
 use crate::layout::RepoLayout;
 use crate::lock;
+use crate::scan::CacheReport;
 
 /// What [`unshare`] did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,6 +26,36 @@ pub struct Unshared {
     pub payloads: usize,
 }
 
+impl Unshared {
+    /// What [`unshare`] would do where nobody else is at work: contents and bytes.
+    pub fn planned(report: &CacheReport) -> Self {
+        let links = links(report);
+        Self {
+            contents: links.len(),
+            copied: links.iter().map(|link| link.2).sum(),
+            ..Self::default()
+        }
+    }
+}
+
+/// The contents that are links into the cache's own store, with their payloads and sizes.
+fn links(report: &CacheReport) -> Vec<(&Path, &Path, u64)> {
+    let store = report.root.join("blobs");
+    let mut links = Vec::new();
+    for repo in &report.repos {
+        let mut seen = BTreeSet::new();
+        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
+            if let Some(payload) = &file.payload
+                && payload.starts_with(&store)
+                && seen.insert(&file.blob_path)
+            {
+                links.push((&*file.blob_path, &**payload, file.size));
+            }
+        }
+    }
+    links
+}
+
 /// Gives every repository of the cache at `root` contents of its own instead of links into the shared store.
 ///
 /// Clients before 1.32 follow such links when they delete, and so take away what other repositories use; they are safe
@@ -37,18 +68,7 @@ pub struct Unshared {
 pub fn unshare(root: &Path) -> Result<Unshared> {
     let report = crate::scan::scan(root)?;
     let mut done = Unshared::default();
-    let mut links: Vec<(&Path, &Path, u64)> = Vec::new();
-    for repo in &report.repos {
-        let mut seen = BTreeSet::new();
-        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
-            if let Some(payload) = &file.payload
-                && payload.starts_with(report.root.join("blobs"))
-                && seen.insert(&file.blob_path)
-            {
-                links.push((&file.blob_path, payload, file.size));
-            }
-        }
-    }
+    let links = links(&report);
     disk::check_space(&report.root, links.iter().map(|(_, _, size)| size).sum())?;
     let mut payloads: BTreeSet<&Path> = report.shared.iter().map(|blob| blob.path.as_path()).collect();
     for (blob, payload, size) in links {

@@ -3,6 +3,7 @@
 mod list;
 mod prune;
 mod rm;
+mod unshare;
 mod verify;
 
 use std::path::PathBuf;
@@ -26,6 +27,7 @@ commands! {
     Rm => rm::Args,
     Prune => prune::Args,
     Verify => verify::Args,
+    Unshare => unshare::Args,
 }
 
 crate::cli::switch!(

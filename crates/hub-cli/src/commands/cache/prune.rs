@@ -47,7 +47,9 @@ impl Args {
             return out
                 .text("No unreferenced revisions, incomplete downloads or shared blobs found. Nothing to prune.");
         }
-        let incomplete = plan.partials.len() + plan.leftovers.len();
+        let incomplete = plan.partials.len();
+        let leftovers = plan.leftovers.len() + plan.dead_locks.len();
+        let broken = plan.dangling.len();
         let (revisions, shared) = (plan.revisions.len(), plan.shared.len());
         let parts: Vec<String> = [
             (
@@ -59,6 +61,8 @@ impl Args {
                 },
             ),
             (incomplete, "incomplete download(s)"),
+            (leftovers, "leftover(s) of processes that died"),
+            (broken, "broken link(s)"),
             (shared, "unreferenced shared blob(s)"),
         ]
         .into_iter()
@@ -74,6 +78,8 @@ impl Args {
                 "dry_run": true,
                 "revisions": revisions,
                 "incomplete": incomplete,
+                "leftovers": leftovers,
+                "broken_links": broken,
                 "shared_blobs": shared,
                 "size": freed,
             };
@@ -92,6 +98,8 @@ impl Args {
             row! {
                 "revisions_deleted": revisions,
                 "incomplete_deleted": incomplete,
+                "leftovers_deleted": leftovers,
+                "broken_links_deleted": broken,
                 "shared_blobs_deleted": shared,
                 "freed": freed,
             },
