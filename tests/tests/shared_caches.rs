@@ -2,7 +2,7 @@
 
 #![cfg(unix)]
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
@@ -13,8 +13,9 @@ use hub_tests::fake::{Answer, Fake, listed_lfs};
 use hub_tests::{ADA, Cmd, Output, Python, Scanner, TestEnv, TestHub, noise};
 use hub_types::{GitOid, RepoType, Sha256};
 
-/// A person and their group, by their numbers: nothing needs to know their names.
+/// Persons and their group, by their numbers: nothing needs to know their names.
 const EVE: u32 = 61_001;
+const MAX: u32 = 61_002;
 const GROUP: u32 = 61_100;
 
 /// Files of other users can be made by root alone. Elsewhere this is said aloud, and what can be tested without is.
@@ -246,6 +247,91 @@ fn a_system_wide_cache_may_be_mounted_read_only() {
     assert_eq!(state(&machine.system), before);
 }
 
+/// A cache that a group fills together: its folder is the group's, and passes that on.
+fn group_cache(machine: &Machine) -> PathBuf {
+    let shared = machine.env.root().join("group");
+    fs_err::create_dir(&shared).unwrap();
+    std::os::unix::fs::chown(&shared, Some(EVE), Some(GROUP)).unwrap();
+    set_mode(&shared, 0o2775);
+    shared
+}
+
+#[test]
+fn users_of_one_group_fill_a_cache_in_turn() {
+    if !is_root("users_of_one_group_fill_a_cache_in_turn") {
+        return;
+    }
+    let machine = Machine::new();
+    let shared = group_cache(&machine);
+    let run = |user: u32, args: &[&str]| {
+        let command = machine.hub(user, "002", args).env("HF_HUB_CACHE", &shared);
+        command.success().stdout
+    };
+    run(EVE, &["--quiet", "download", "ada/demo", "config.json"]);
+    // The second goes on where the first has stopped, and the first then uses what the second has brought.
+    let output = run(MAX, &["--quiet", "download", "ada/demo"]);
+    assert_eq!(run(EVE, &["--quiet", "download", "ada/demo"]), output);
+    let blobs = shared.join("models--ada--demo/blobs");
+    let owners: BTreeSet<u32> = state(&blobs).values().map(|(_, owner, ..)| *owner).collect();
+    assert_eq!(owners, BTreeSet::from([EVE, MAX]), "nothing was fetched twice");
+    // A new commit moves the ref, which the other user wrote.
+    let ada = machine.hub.api(ADA);
+    ada.upload_file("ada/demo", b"more".to_vec(), "more.txt")
+        .wait()
+        .unwrap();
+    let commit = ada.resolve_revision("ada/demo").wait().unwrap().to_string();
+    run(EVE, &["--quiet", "download", "ada/demo"]);
+    let named = shared.join("models--ada--demo/refs/main");
+    assert_eq!(fs_err::read_to_string(named).unwrap(), commit);
+    for (path, (mode, _, group, ..)) in state(&shared) {
+        assert_eq!(group, GROUP, "{}", path.display());
+        let is_link = path.is_symlink();
+        assert!(is_link || mode & 0o060 == 0o060, "{} has mode {mode:o}", path.display());
+    }
+    let files = Scanner::start(&machine.env).scan(&shared);
+    assert_eq!(files.len(), 4 + 5, "{files:?}");
+}
+
+#[test]
+fn a_folder_that_the_group_may_not_write_to_is_told_and_nothing_is_lost() {
+    if !is_root("a_folder_that_the_group_may_not_write_to_is_told_and_nothing_is_lost") {
+        return;
+    }
+    let machine = Machine::new();
+    let shared = group_cache(&machine);
+    let hub = |user: u32, umask: &str, args: &[&str]| machine.hub(user, umask, args).env("HF_HUB_CACHE", &shared);
+    hub(EVE, "022", &["--quiet", "download", "ada/demo", "config.json"]).success();
+    let before = state(&shared);
+    let output = hub(MAX, "022", &["download", "ada/demo"]).failure(9);
+    let folder = fs_err::canonicalize(shared.join("models--ada--demo")).unwrap();
+    let said = format!("no permission to write into {}", folder.display());
+    let whose = format!("it belongs to user {EVE} and group {GROUP}, mode 2755");
+    for part in [&*said, &*whose, "chmod -R g+rwXs", "umask 002"] {
+        assert!(output.stderr.contains(part), "{part} is not in {}", output.stderr);
+    }
+    assert_eq!(state(&shared), before, "what may not be written to is as it was");
+    // What is there serves the other user as well, and the owner goes on.
+    hub(MAX, "022", &["--quiet", "download", "ada/demo", "config.json"]).success();
+    machine.assert_model(&hub(EVE, "022", &["--quiet", "download", "ada/demo"]).success());
+    machine.assert_model(&hub(MAX, "022", &["--quiet", "download", "ada/demo"]).success());
+
+    // As the hint says.
+    let script = "chmod -R g+rwXs \"$0\"";
+    machine
+        .env
+        .command("sh")
+        .args(["-c", script])
+        .arg(&shared)
+        .user(EVE, GROUP)
+        .success();
+    hub(
+        MAX,
+        "002",
+        &["--quiet", "download", "ada/demo", "config.json", "--force-download"],
+    )
+    .success();
+}
+
 #[test]
 fn the_environment_names_system_wide_caches() {
     let mut env = TestEnv::new();
@@ -331,6 +417,27 @@ fn the_official_client_s_shared_store_is_ours_too() {
     assert_eq!(delete("ours"), 0);
     assert!(fs_err::read(blob("again")).unwrap() == bytes);
     assert_eq!(state()["payloads"], serde_json::json!({ &hash: [line("again")] }));
+    // Sharing, undone: what is left becomes the repository's own file.
+    let unshare = |flag: &str| -> serde_json::Value {
+        let output = env
+            .hub(["cache", "unshare", "--json", flag, "--cache-dir"])
+            .arg(&root)
+            .success();
+        serde_json::from_str(output.stdout.trim_end()).unwrap()
+    };
+    assert_eq!(unshare("--dry-run")["files"], 1);
+    assert!(blob("again").is_symlink(), "a dry run copies nothing");
+    let done = unshare("--yes");
+    assert_eq!(
+        (&done["files_copied"], &done["shared_blobs_deleted"]),
+        (&1.into(), &1.into())
+    );
+    assert!(!blob("again").is_symlink() && fs_err::read(blob("again")).unwrap() == bytes);
+    let seen = state();
+    assert_eq!(
+        (&seen["payloads"], &seen["warnings"]),
+        (&serde_json::json!({}), &serde_json::json!([]))
+    );
     assert_eq!(python(&["delete", "ada/again"], true), "300000");
     assert_eq!(scan(&root).unwrap().shared, []);
     assert_eq!(

@@ -201,6 +201,42 @@ pub(crate) fn set_mode(file: &File, mode: u32) {
 #[cfg(not(unix))]
 pub(crate) fn set_mode(_file: &File, _mode: u32) {}
 
+/// Says whose folder it is and what its mode allows, where a write towards one of `targets` was refused for lack of
+/// permission. Another error, and one that no folder explains, stays as it is.
+#[cfg(unix)]
+pub(crate) fn whose_folder(err: Error, targets: &[&Path]) -> Error {
+    use std::os::unix::fs::MetadataExt;
+
+    use rustix::fs::Access;
+
+    let source = match err {
+        Error::Io(source) if source.kind() == ErrorKind::PermissionDenied => source,
+        err => return err,
+    };
+    for target in targets {
+        // What does not exist would be made in the nearest folder that does.
+        let found = target.ancestors().find_map(|dir| Some((dir, fs::metadata(dir).ok()?)));
+        if let Some((dir, meta)) = found
+            && meta.is_dir()
+            && rustix::fs::access(dir, Access::WRITE_OK | Access::EXEC_OK).is_err()
+        {
+            return Error::NotWritable {
+                path: dir.to_owned(),
+                owner: meta.uid(),
+                group: meta.gid(),
+                mode: meta.mode() & 0o7777,
+                source,
+            };
+        }
+    }
+    Error::Io(source)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn whose_folder(err: Error, _targets: &[&Path]) -> Error {
+    err
+}
+
 /// Bytes that this user may still write below `path`, asked at the nearest folder that exists; none if unknown.
 #[cfg(unix)]
 pub(crate) fn free_space(path: &Path) -> Option<u64> {

@@ -89,6 +89,20 @@ pub enum Error {
         /// Bytes that are free.
         available: u64,
     },
+    /// A folder of the cache may not be written to by this user: another user of a shared cache made it.
+    #[error("no permission to write into {}: it belongs to user {owner} and group {group}, mode {mode:04o}", .path.display())]
+    NotWritable {
+        /// The folder.
+        path: PathBuf,
+        /// The number of the user it belongs to.
+        owner: u32,
+        /// The number of its group.
+        group: u32,
+        /// Its permissions, with setgid and sticky bits.
+        mode: u32,
+        /// What was refused.
+        source: std::io::Error,
+    },
     /// No commit of the repository can be told from what was asked.
     #[error("no commit of {repo} is known for {revision}")]
     UnknownRevision {
@@ -141,6 +155,9 @@ impl Error {
             Self::UnprovenSnapshot { .. } => "fetch the snapshot once while the Hub can be reached",
             Self::CannotForce { .. } => "leave force_download off to use what is cached",
             Self::NoSpace { .. } => "free some room, or set HF_HUB_CACHE to a larger disk",
+            Self::NotWritable { .. } => {
+                "let its owner share it by `chmod -R g+rwXs` on the cache, with every user in its group and working with umask 002"
+            }
             Self::CacheNotFound { .. } => "check the folder, or download something first",
             Self::LeavesFolder { .. } => "remove the link, or choose another folder",
             #[cfg(feature = "download")]
@@ -169,7 +186,11 @@ impl Error {
     /// Whether a place may not, or cannot, be written to.
     pub(crate) fn is_unwritable(&self) -> bool {
         let kinds = [ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem];
-        matches!(self, Self::Io(err) if kinds.contains(&err.kind()))
+        match self {
+            Self::Io(err) => kinds.contains(&err.kind()),
+            Self::NotWritable { .. } => true,
+            _ => false,
+        }
     }
 
     /// What the Hub answered, when that is the error or its cause.
@@ -252,6 +273,24 @@ mod tests {
             "the snapshot at /c/s is incomplete: 4 files are missing (a, b, c, …), and offline mode is on"
         );
         assert_eq!(err.hint(), Some("unset HF_HUB_OFFLINE to allow requests"));
+    }
+
+    #[test]
+    fn says_whose_folder_it_is() {
+        let err = Error::NotWritable {
+            path: "/c/models--o--n".into(),
+            owner: 1001,
+            group: 100,
+            mode: 0o2755,
+            source: ErrorKind::PermissionDenied.into(),
+        };
+        assert_eq!(
+            err.to_string(),
+            "no permission to write into /c/models--o--n: it belongs to user 1001 and group 100, mode 2755"
+        );
+        let hint = err.hint().unwrap();
+        assert!(hint.contains("chmod -R g+rwXs") && hint.contains("umask 002"), "{hint}");
+        assert!(err.is_unwritable() && std::error::Error::source(&err).is_some());
     }
 
     #[test]

@@ -233,7 +233,9 @@ fn class_of_cache(err: &hub_cache::Error) -> Option<Class> {
     use hub_cache::{Error as E, NotFetched};
     Some(match err {
         E::Invalid(_) | E::UnknownRevision { .. } => Class::Usage,
-        E::Io(_) | E::NotACache { .. } | E::LeavesFolder { .. } | E::NoSpace { .. } => Class::Local,
+        E::Io(_) | E::NotACache { .. } | E::LeavesFolder { .. } | E::NoSpace { .. } | E::NotWritable { .. } => {
+            Class::Local
+        }
         E::NotCached { reason, .. } | E::IncompleteSnapshot { reason, .. } | E::CannotForce { reason, .. } => {
             match (reason, err.http()) {
                 (NotFetched::Offline, _) => Class::Offline,

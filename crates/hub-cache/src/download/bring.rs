@@ -27,9 +27,14 @@ impl FileJob {
         let (job, seen) = (self.clone(), known.clone());
         match self.bring_here(known, system.clone()).await {
             // Where nothing can be written, the file is used where it is.
-            Err(err) if err.is_unwritable() && !job.force => {
+            Err(err) if err.is_unwritable() => {
                 let file = || job.hub.cache().system_file(&job.repo, &seen.commit, &job.path);
-                system.or_else(file).ok_or(err)
+                let found = if job.force { None } else { system.or_else(file) };
+                found.ok_or_else(|| {
+                    let pointer = job.pointer(&seen.commit);
+                    let folder = pointer.parent().unwrap_or(&pointer);
+                    disk::whose_folder(err, &[folder, &job.layout().blobs()])
+                })
             }
             result => result,
         }

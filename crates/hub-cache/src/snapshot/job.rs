@@ -273,7 +273,10 @@ impl Job {
                 Err(err) if err.is_unwritable() => {
                     let found = cache.snapshot(&job.repo, &Revision::from(&commit), &job.wanted);
                     let complete = found.filter(|found| found.state == SnapshotState::Complete);
-                    complete.map(|found| Some(found.path)).ok_or(err)
+                    complete.map(|found| Some(found.path)).ok_or_else(|| {
+                        let repo = cache.layout().repo(&job.repo);
+                        disk::whose_folder(err, &[&repo.snapshot(&commit), &repo.blobs()])
+                    })
                 }
                 prepared => prepared.map(|()| None),
             }
