@@ -70,7 +70,11 @@ fn run(mib: usize) -> Result<()> {
             let wall = median(|m| m.wall.as_secs_f64());
             let bytes = median(|m| m.bytes as f64);
             let disk = median(|m| m.disk as f64);
-            println!("| {name} | {way} | {wall:.2} s | {} | {} |", shown(bytes), shown(disk));
+            let wall = match wall {
+                0.1.. => format!("{wall:.2} s"),
+                _ => format!("{:.0} ms", wall * 1000.0),
+            };
+            println!("| {name} | {way} | {wall} | {} | {} |", shown(bytes), shown(disk));
         }
     }
     Ok(())
