@@ -6,6 +6,7 @@
 
 mod bench;
 mod coverage;
+mod dist;
 mod layers;
 mod setup;
 mod test;
@@ -30,6 +31,7 @@ Commands:
   bench repository [MIB]
                     Measure the git way against the HTTP way: time, bytes and disk, with a file of 256 MiB or this size
   coverage [write]  Check that every operation of the official client is there, or write the table of them
+  dist              Build hub as it is released, with Xet, and pack it with its completions and a checksum
   help              Print this
 
 Steps of test, in their order:
@@ -62,6 +64,7 @@ fn run() -> Result<()> {
         ["bench", words @ ..] => bench::run(&sh, words),
         ["coverage"] => coverage::run(&sh, false),
         ["coverage", "write"] => coverage::run(&sh, true),
+        ["dist"] => dist::run(&sh),
         ["test", steps @ ..] => test::run(&sh, steps),
         [other, ..] => bail!("there is no command '{other}'; see cargo xtask help"),
     }

@@ -123,6 +123,14 @@ pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
     Ok(())
 }
 
+/// The headers of the library that is the system's TLS on Linux.
+pub(crate) fn openssl(sh: &Shell) -> Result<()> {
+    if cfg!(target_os = "linux") && !runs(sh, "pkg-config", &["--exists", "openssl"]) {
+        install(sh, &["pkg-config", "libssl-dev"])?;
+    }
+    Ok(())
+}
+
 /// GNU time, which says how much memory a command held. (A shell's own `time` does not.)
 pub(crate) fn gnu_time(sh: &Shell) -> Result<PathBuf> {
     program(sh, "time", "time")

@@ -66,6 +66,11 @@ pub(crate) const STEPS: &[Step] = &[
         run: tests,
     },
     Step {
+        name: "tls",
+        what: "Build with the system's TLS library and no other (`layers` looks at the tree)",
+        run: tls,
+    },
+    Step {
         name: "xet",
         what: "Build with Xet, lint that, and run its tests against a storage of their own",
         run: xet,
@@ -109,6 +114,20 @@ fn tests(sh: &Shell) -> Result<()> {
         _pythons.push(sh.push_env(python.variable, setup::interpreter(sh, python)?));
     }
     Ok(cmd!(sh, "cargo test --locked --workspace --no-fail-fast").run()?)
+}
+
+fn tls(sh: &Shell) -> Result<()> {
+    setup::openssl(sh)?;
+    cmd!(
+        sh,
+        "cargo check --locked --package hub-http --no-default-features --features native-tls,blocking,cards"
+    )
+    .run()?;
+    Ok(cmd!(
+        sh,
+        "cargo check --locked --package hub-cli --no-default-features --features native-tls"
+    )
+    .run()?)
 }
 
 /// A step of its own, since the libraries of Xet and of its storage take minutes to build. One set of features for all
