@@ -36,8 +36,6 @@ pub use source::UploadSource;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod upload_tests;
 
 /// A file to fetch, and what is known of it beforehand.
 ///
