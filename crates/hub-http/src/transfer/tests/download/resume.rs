@@ -45,6 +45,8 @@ async fn d03_another_call_goes_on_where_one_failed() {
         .await;
         let mut test = Test::new(&server.url).knowing(&bytes);
         test.options.verify = Some(verify);
+        // Several would have used up the failures by themselves.
+        test.options.max_connections = Some(1);
         let err = test.fetch().await.unwrap_err();
         assert_eq!(err.status(), Some(503), "{err}");
         assert!(journal::path(&test.partial()).exists());
