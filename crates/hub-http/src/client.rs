@@ -692,7 +692,7 @@ mod tests {
             ("HF_HUB_ETAG_TIMEOUT", "soon"),
             ("HUB_CONNECTIONS", "-1"),
             ("HUB_BANDWIDTH_LIMIT", "100"),
-            ("HUB_UPLOAD_TIMEOUT", "9"),
+            ("HUB_UPLOAD_TIMEOUT", "never"),
         ] {
             let err = from(&[(name, value)]).unwrap_err().to_string();
             assert!(err.contains(value), "{err}");
