@@ -339,10 +339,9 @@ fn look_at(contents: &Folder, path: &Path) -> std::io::Result<Option<Blob>> {
 /// Refs by name. Leftovers of a ref being written are told apart by their names and are no refs.
 fn read_refs(dir: &Path, entry: &Path, found: &mut Found) -> BTreeMap<String, String> {
     let mut refs = BTreeMap::new();
-    match fs::symlink_metadata(dir) {
+    match fs::metadata(dir) {
         Ok(meta) if meta.is_dir() => {}
-        Ok(meta) if meta.is_symlink() && dir.is_dir() => {}
-        Ok(_) if dir.is_file() => {
+        Ok(meta) if meta.is_file() => {
             found.warnings.push(Warning {
                 entry: entry.to_owned(),
                 oddity: Oddity::RefsIsAFile,

@@ -30,11 +30,7 @@ impl FileJob {
             Err(err) if err.is_unwritable() => {
                 let file = || job.hub.cache().system_file(&job.repo, &seen.commit, &job.path);
                 let found = if job.force { None } else { system.or_else(file) };
-                found.ok_or_else(|| {
-                    let pointer = job.pointer(&seen.commit);
-                    let folder = pointer.parent().unwrap_or(&pointer);
-                    disk::whose_folder(err, &[folder, &job.layout().blobs()])
-                })
+                found.ok_or_else(|| job.whose_folder(err, &seen.commit))
             }
             result => result,
         }
@@ -184,6 +180,13 @@ impl FileJob {
         if let Err(err) = noted.await {
             tracing::debug!(error = %err, revision = %self.revision, "cannot note what a revision resolved to");
         }
+    }
+
+    /// Says whose folder it is, where one that the file needs may not be written to.
+    pub(super) fn whose_folder(&self, err: Error, commit: &CommitHash) -> Error {
+        let pointer = self.pointer(commit);
+        let folder = pointer.parent().unwrap_or(&pointer);
+        disk::whose_folder(err, &[folder, &self.layout().blobs()])
     }
 
     /// What is asked for, and what is known of it.

@@ -137,7 +137,7 @@ impl Ground {
                     cache.create_blobs(&self.repo)?;
                     self.make_folders(job, true)?;
                 }
-                result => return result,
+                result => return result.map_err(|err| job.whose_folder(err, &self.commit)),
             }
         }
     }

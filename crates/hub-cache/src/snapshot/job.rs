@@ -8,7 +8,6 @@ use std::time::Duration;
 use futures_util::{StreamExt, TryStreamExt};
 use hub_http::{Error as HttpError, Phase, ProgressHandle};
 use hub_types::{CommitHash, Etag, PatternFilter, RepoId, RepoPath, Revision};
-
 use tokio::task::JoinSet;
 
 use super::SnapshotPlan;
@@ -18,7 +17,7 @@ use crate::disk;
 use crate::download::small::{Ground, Lane};
 use crate::download::{FileJob, Known, Xet, fits, may_be_served_from_cache};
 use crate::error::{Error, NotFetched, Result};
-use crate::hub::{HubCache, Place, blocking};
+use crate::hub::{HubCache, Place, blocking, joined};
 use crate::layout;
 use crate::system::Asked;
 use crate::tree::{Tree, TreeFile};
@@ -409,10 +408,7 @@ impl Job {
         }
         // Whoever is left when the first fails ends with the set.
         while let Some(ended) = lanes.join_next().await {
-            ended.unwrap_or_else(|ended| match ended.try_into_panic() {
-                Ok(panic) => std::panic::resume_unwind(panic),
-                Err(_) => Err(Error::Http(HttpError::Aborted)),
-            })?;
+            joined(ended)?;
         }
         Ok(())
     }
