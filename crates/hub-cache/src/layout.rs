@@ -251,7 +251,7 @@ pub(crate) fn joined(mut dir: PathBuf, relative: &str) -> PathBuf {
 
 /// A path without `.` and `..`, by its text: the disk is not asked.
 pub(crate) fn normal(path: &Path) -> PathBuf {
-    let mut out = PathBuf::new();
+    let mut out = PathBuf::with_capacity(path.as_os_str().len());
     for part in path.components() {
         match part {
             Component::CurDir => {}

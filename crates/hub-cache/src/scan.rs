@@ -4,7 +4,7 @@
 //! hide the rest of its repository. [`CacheReport::strict`] hides as Python does.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ffi::OsStr;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -14,14 +14,14 @@ use std::time::SystemTime;
 use fs_err as fs;
 
 use crate::error::{Error, Result};
-use crate::layout::{self, RepoLayout, normal};
+use crate::layout::{self, normal};
 use crate::store;
 
 mod folder;
 mod leftovers;
 mod report;
 
-use folder::{Facts, Folder};
+use folder::{Entry as FolderEntry, Facts, Folder, Kind};
 use leftovers::{
     is_leftover_ref, is_probe, is_temporary, is_temporary_tree, leftover, list_dangling, list_dead_locks,
     list_leftovers, list_matching, list_probes,
@@ -70,7 +70,7 @@ pub fn scan(root: &Path) -> Result<CacheReport> {
     }
     entries.sort();
     // What is to appear in the root in one step is made among the locks.
-    list_matching(&root.join(".locks"), is_temporary, &mut report.leftovers);
+    list_matching(&Folder::new(root.join(".locks")), is_temporary, &mut report.leftovers);
     report.dead_locks = list_dead_locks(&root);
 
     for found in in_parallel(&entries, |path| scan_entry(path)) {
@@ -106,14 +106,27 @@ fn scan_entry(path: &Path) -> Found {
         entry: path.to_owned(),
         oddity,
     };
-    if !path.is_dir() {
+    let folder = Folder::new(path.to_owned());
+    if !folder.is_there() {
         found.warnings.push(warn(Oddity::NotADirectory));
         return found;
     }
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let repo = RepoLayout::at(path);
-    list_leftovers(&repo.blobs(), &mut found);
-    list_matching(&repo.trees(), is_temporary_tree, &mut found.leftovers);
+    // Where it cannot be listed, each part is asked for by its name.
+    let parts = folder.entries().ok();
+    let part = |name: &str| -> Option<Folder> {
+        let is_listed = parts
+            .as_ref()
+            .is_none_or(|parts| parts.iter().any(|part| part.name == name));
+        is_listed.then(|| folder.inner(OsStr::new(name)))
+    };
+    let blobs = part("blobs");
+    if let Some(blobs) = &blobs {
+        list_leftovers(blobs, &mut found);
+    }
+    if let Some(trees) = part("trees") {
+        list_matching(&trees, is_temporary_tree, &mut found.leftovers);
+    }
     let Some((plural, _)) = name.split_once("--") else {
         if is_probe(path) {
             found.leftovers.extend(leftover(path));
@@ -126,9 +139,12 @@ fn scan_entry(path: &Path) -> Found {
         found.warnings.push(warn(Oddity::UnknownType(kind)));
         return found;
     };
-    list_probes(path, &mut found.leftovers);
-    let snapshots = repo.snapshots();
-    let entries = match fs::read_dir(&snapshots) {
+    list_probes(path, parts.as_deref().unwrap_or_default(), &mut found.leftovers);
+    let Some(snapshots) = part("snapshots") else {
+        found.warnings.push(warn(Oddity::NoSnapshots));
+        return found;
+    };
+    let entries = match snapshots.entries() {
         Err(err) if matches!(err.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
             found.warnings.push(warn(Oddity::NoSnapshots));
             return found;
@@ -136,29 +152,33 @@ fn scan_entry(path: &Path) -> Found {
         entries => entries,
     };
 
-    let refs = read_refs(&repo.refs(), path, &mut found);
+    let refs = match part("refs") {
+        Some(folder) => read_refs(&folder, path, &mut found),
+        None => BTreeMap::new(),
+    };
     let mut scanned = Scanned {
-        folder: Folder::new(repo.blobs()),
-        blobs: HashMap::new(),
+        folder: blobs.unwrap_or_else(|| Folder::new(path.join("blobs"))),
+        known: HashMap::new(),
+        blobs: Vec::new(),
         warnings: Vec::new(),
         entry: path,
     };
     let mut revisions = Vec::new();
     match entries {
         Ok(entries) => {
-            for entry in entries.flatten() {
-                let path = entry.path();
-                let commit = entry.file_name().to_string_lossy().into_owned();
-                if is_folder(&entry) {
-                    revisions.push(scanned.revision(path, commit, &refs));
+            for FolderEntry { name, kind } in entries {
+                let commit = name.to_string_lossy().into_owned();
+                let path = || snapshots.path().join(&name);
+                if kind == Kind::Folder || kind == Kind::Link && path().is_dir() {
+                    revisions.push(scanned.revision(&snapshots.inner(&name), commit, &refs));
                 } else if !OF_THE_SYSTEM.contains(&commit.as_str()) {
-                    found.warnings.push(warn(Oddity::FileAmongSnapshots(path)));
+                    found.warnings.push(warn(Oddity::FileAmongSnapshots(path())));
                 }
             }
         }
         Err(err) => found
             .warnings
-            .push(warn(Oddity::Unreadable(snapshots.clone(), err.kind()))),
+            .push(warn(Oddity::Unreadable(snapshots.path().to_owned(), err.kind()))),
     }
     revisions.sort_by(|a, b| a.commit.cmp(&b.commit));
     let dangling: BTreeMap<String, String> = refs
@@ -169,37 +189,33 @@ fn scan_entry(path: &Path) -> Found {
     if !dangling.is_empty() {
         found.warnings.push(warn(Oddity::DanglingRefs(dangling)));
     }
-    found.dangling = list_dangling(&scanned.warnings, &snapshots);
+    found.dangling = list_dangling(&scanned.warnings, snapshots.path());
     found.warnings.append(&mut scanned.warnings);
 
     let of_folder = |time: fn(&std::fs::Metadata) -> std::io::Result<SystemTime>| {
         let meta = fs::metadata(path).ok();
         meta.and_then(|meta| time(&meta).ok()).unwrap_or(SystemTime::UNIX_EPOCH)
     };
-    let blobs = scanned.blobs.values().flatten();
-    let (accessed, modified): (Vec<_>, Vec<_>) = blobs.clone().map(|blob| (blob.accessed, blob.modified)).unzip();
+    let blobs = &scanned.blobs;
+    let accessed = blobs.iter().map(|blob| blob.accessed).max();
+    let modified = blobs.iter().map(|blob| blob.modified).max();
+    let own = blobs.iter().filter(|blob| blob.payload.is_none());
     found.repo = Some(CachedRepo {
         repo_type,
         repo_id,
         path: path.to_owned(),
-        size: blobs.clone().map(|blob| blob.size).sum(),
-        files: blobs.count(),
+        size: blobs.iter().map(|blob| blob.size).sum(),
+        files: blobs.len(),
         revisions,
         refs,
-        last_accessed: accessed
-            .into_iter()
-            .max()
-            .unwrap_or_else(|| of_folder(std::fs::Metadata::accessed)),
-        last_modified: modified
-            .into_iter()
-            .max()
-            .unwrap_or_else(|| of_folder(std::fs::Metadata::modified)),
+        last_accessed: accessed.unwrap_or_else(|| of_folder(std::fs::Metadata::accessed)),
+        last_modified: modified.unwrap_or_else(|| of_folder(std::fs::Metadata::modified)),
+        own_size: own.map(|blob| blob.size).sum(),
     });
     found
 }
 
 /// What is known of a content.
-#[derive(Clone)]
 struct Blob {
     path: PathBuf,
     size: u64,
@@ -208,19 +224,13 @@ struct Blob {
     payload: Option<PathBuf>,
 }
 
-/// Whether an entry is a folder, or a link to one.
-fn is_folder(entry: &fs::DirEntry) -> bool {
-    match entry.file_type() {
-        Ok(kind) if !kind.is_symlink() => kind.is_dir(),
-        _ => entry.path().is_dir(),
-    }
-}
-
 /// One repository's contents, each looked at once.
 struct Scanned<'a> {
     /// Where contents lie, as a rule.
     folder: Folder,
-    blobs: HashMap<PathBuf, Option<Blob>>,
+    /// By path, the contents' places in `blobs`; none for what is not there, or is a folder.
+    known: HashMap<PathBuf, Option<usize>>,
+    blobs: Vec<Blob>,
     warnings: Vec<Warning>,
     entry: &'a Path,
 }
@@ -233,15 +243,15 @@ impl Scanned<'_> {
         });
     }
 
-    fn revision(&mut self, path: PathBuf, commit: String, refs: &BTreeMap<String, String>) -> CachedRevision {
+    fn revision(&mut self, folder: &Folder, commit: String, refs: &BTreeMap<String, String>) -> CachedRevision {
         let mut files = Vec::new();
-        self.walk(&path, &mut String::new(), &mut files);
+        let mut distinct = HashSet::new();
+        self.walk(folder, &mut String::new(), &mut files, &mut distinct);
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        let distinct: HashMap<&Path, u64> = files.iter().map(|file| (file.blob_path.as_path(), file.size)).collect();
-        let size = distinct.values().sum();
+        let size = distinct.iter().map(|blob| self.blobs[*blob].size).sum();
         let last_modified = files.iter().map(|file| file.blob_last_modified).max().or_else(|| {
             // An empty revision: the folder's own time.
-            fs::metadata(&path).and_then(|meta| meta.modified()).ok()
+            fs::metadata(folder.path()).and_then(|meta| meta.modified()).ok()
         });
         CachedRevision {
             refs: refs
@@ -252,74 +262,88 @@ impl Scanned<'_> {
             last_modified: last_modified.unwrap_or(SystemTime::UNIX_EPOCH),
             size,
             files,
-            path,
+            path: folder.path().to_owned(),
             commit,
         }
     }
 
-    fn walk(&mut self, dir: &Path, prefix: &mut String, files: &mut Vec<CachedFile>) {
-        let entries = match fs::read_dir(dir) {
+    fn walk(
+        &mut self,
+        folder: &Folder,
+        prefix: &mut String,
+        files: &mut Vec<CachedFile>,
+        distinct: &mut HashSet<usize>,
+    ) {
+        let entries = match folder.entries() {
             Ok(entries) => entries,
-            Err(err) => return self.warn(Oddity::Unreadable(dir.to_owned(), err.kind())),
+            Err(err) => return self.warn(Oddity::Unreadable(folder.path().to_owned(), err.kind())),
         };
-        let folder = Folder::new(dir.to_owned());
-        for entry in entries.flatten() {
+        files.reserve(entries.len());
+        for FolderEntry { name, kind } in entries {
             let length = prefix.len();
-            let name = entry.file_name();
             prefix.push_str(&name.to_string_lossy());
-            match entry.file_type() {
-                Ok(kind) if kind.is_dir() => {
-                    prefix.push('/');
-                    self.walk(&entry.path(), prefix, files);
+            if kind == Kind::Folder {
+                prefix.push('/');
+                self.walk(&folder.inner(&name), prefix, files, distinct);
+            } else {
+                let file_path = folder.path().join(&name);
+                let target = (kind == Kind::Link).then(|| folder.read_link(&name));
+                let blob_path = match target {
+                    Some(Ok(text)) => normal(&folder.path().join(text)),
+                    _ => file_path.clone(),
+                };
+                if let Some(index) = self.blob(folder, blob_path) {
+                    distinct.insert(index);
+                    let blob = &self.blobs[index];
+                    files.push(CachedFile {
+                        path: prefix.clone(),
+                        file_path,
+                        payload: blob.payload.clone(),
+                        size: blob.size,
+                        blob_last_accessed: blob.accessed,
+                        blob_last_modified: blob.modified,
+                        blob_path: blob.path.clone(),
+                    });
                 }
-                Ok(kind) => self.file(&folder, &name, kind.is_symlink(), prefix, files),
-                Err(err) => self.warn(Oddity::Unreadable(entry.path(), err.kind())),
             }
             prefix.truncate(length);
         }
     }
 
-    fn file(&mut self, folder: &Folder, name: &OsStr, is_link: bool, path: &str, files: &mut Vec<CachedFile>) {
-        let file_path = folder.path().join(name);
-        let blob_path = match is_link.then(|| folder.read_link(name)) {
-            Some(Ok(text)) => normal(&folder.path().join(text)),
-            _ => file_path.clone(),
+    /// The place of a content that a file in `folder` leads to.
+    fn blob(&mut self, folder: &Folder, path: PathBuf) -> Option<usize> {
+        let new = match self.known.entry(path) {
+            Entry::Occupied(known) => return *known.get(),
+            Entry::Vacant(new) => new,
         };
-        let blob = match self.blobs.entry(blob_path) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let blob = look_at(&self.folder, new.key()).unwrap_or_else(|err| {
-                    let oddity = match err.kind() {
-                        ErrorKind::NotFound => Oddity::BrokenLink(new.key().clone()),
-                        kind => Oddity::Unreadable(new.key().clone(), kind),
-                    };
-                    self.warnings.push(Warning {
-                        entry: self.entry.to_owned(),
-                        oddity,
-                    });
-                    None
+        let path = new.key().clone();
+        let index = match look_at([&self.folder, folder], &path) {
+            Ok(blob) => blob.map(|blob| {
+                self.blobs.push(blob);
+                self.blobs.len() - 1
+            }),
+            Err(err) => {
+                self.warnings.push(Warning {
+                    entry: self.entry.to_owned(),
+                    oddity: match err.kind() {
+                        ErrorKind::NotFound => Oddity::BrokenLink(path),
+                        kind => Oddity::Unreadable(path, kind),
+                    },
                 });
-                new.insert(blob)
+                None
             }
         };
-        if let Some(blob) = blob {
-            files.push(CachedFile {
-                path: path.to_owned(),
-                file_path,
-                payload: blob.payload.clone(),
-                size: blob.size,
-                blob_last_accessed: blob.accessed,
-                blob_last_modified: blob.modified,
-                blob_path: blob.path.clone(),
-            });
-        }
+        *new.insert(index)
     }
 }
 
-/// A content's size and times, its link into the shared store followed; none for a folder.
-fn look_at(contents: &Folder, path: &Path) -> std::io::Result<Option<Blob>> {
-    let own = match (path.parent(), path.file_name()) {
-        (Some(parent), Some(name)) if parent == contents.path() => contents.look_at(name)?,
+/// A content's size and times, its link into the shared store followed; none for a folder. In the folders it is looked
+/// for by its name.
+fn look_at(folders: [&Folder; 2], path: &Path) -> std::io::Result<Option<Blob>> {
+    let (parent, name) = (path.parent(), path.file_name());
+    let folder = folders.into_iter().find(|folder| parent == Some(folder.path()));
+    let own = match (folder, name) {
+        (Some(folder), Some(name)) => folder.look_at(name)?,
         _ => fs::symlink_metadata(path)?.into(),
     };
     let (facts, payload) = if own.is_link {
@@ -327,7 +351,7 @@ fn look_at(contents: &Folder, path: &Path) -> std::io::Result<Option<Blob>> {
     } else {
         (own, None)
     };
-    Ok((!facts.is_dir).then_some(Blob {
+    Ok((!facts.is_dir).then(|| Blob {
         path: path.to_owned(),
         size: facts.size,
         accessed: facts.accessed,
@@ -337,68 +361,62 @@ fn look_at(contents: &Folder, path: &Path) -> std::io::Result<Option<Blob>> {
 }
 
 /// Refs by name. Leftovers of a ref being written are told apart by their names and are no refs.
-fn read_refs(dir: &Path, entry: &Path, found: &mut Found) -> BTreeMap<String, String> {
+fn read_refs(dir: &Folder, entry: &Path, found: &mut Found) -> BTreeMap<String, String> {
     let mut refs = BTreeMap::new();
-    match fs::metadata(dir) {
-        Ok(meta) if meta.is_dir() => {}
-        Ok(meta) if meta.is_file() => {
+    if !dir.is_there() {
+        if dir.path().is_file() {
             found.warnings.push(Warning {
                 entry: entry.to_owned(),
                 oddity: Oddity::RefsIsAFile,
             });
-            return refs;
         }
-        _ => return refs,
+        return refs;
     }
-    for file in walkdir::WalkDir::new(dir).into_iter().flatten() {
-        let name = file.file_name().to_string_lossy();
-        if file.file_type().is_dir() || OF_THE_SYSTEM.contains(&&*name) {
-            continue;
-        }
-        if is_leftover_ref(&name) {
-            found.leftovers.extend(leftover(file.path()));
+    walk_refs(dir, &mut String::new(), entry, found, &mut refs);
+    refs
+}
+
+fn walk_refs(dir: &Folder, prefix: &mut String, entry: &Path, found: &mut Found, refs: &mut BTreeMap<String, String>) {
+    for FolderEntry { name, kind } in dir.entries().unwrap_or_default() {
+        let length = prefix.len();
+        let text = name.to_string_lossy();
+        prefix.push_str(&text);
+        if kind == Kind::Folder {
+            prefix.push('/');
+            walk_refs(&dir.inner(&name), prefix, entry, found, refs);
+        } else if is_leftover_ref(&text) {
+            let path = dir.path().join(&name);
+            found.leftovers.extend(leftover(&path));
             found.warnings.push(Warning {
                 entry: entry.to_owned(),
-                oddity: Oddity::LeftoverRef(file.into_path()),
+                oddity: Oddity::LeftoverRef(path),
             });
-            continue;
+        } else if !OF_THE_SYSTEM.contains(&&*text) {
+            let commit = dir.read_text(&name).unwrap_or_default();
+            refs.insert(prefix.clone(), commit.trim().to_owned());
         }
-        let name = file
-            .path()
-            .strip_prefix(dir)
-            .unwrap_or(file.path())
-            .components()
-            .map(|part| part.as_os_str().to_string_lossy())
-            .collect::<Vec<_>>()
-            .join("/");
-        let commit = fs::read_to_string(file.path()).unwrap_or_default();
-        refs.insert(name, commit.trim().to_owned());
+        prefix.truncate(length);
     }
-    refs
 }
 
 /// Bytes on the disk: each repository's own, each shared payload once, used or not, and nothing that lies elsewhere.
 fn total(report: &CacheReport) -> u64 {
     let shared = report.shared.iter().map(|blob| (blob.path.as_path(), blob.size));
     let mut payloads: BTreeMap<&Path, u64> = shared.collect();
-    let mut size = 0;
-    for repo in &report.repos {
-        let mut own = BTreeSet::new();
-        for file in repo.revisions.iter().flat_map(|revision| &revision.files) {
-            match &file.payload {
-                Some(payload) if payload.starts_with(&report.root) => {
-                    payloads.insert(payload, file.size);
-                }
-                // It takes another cache's room.
-                Some(_) => {}
-                None => {
-                    if own.insert(&file.blob_path) {
-                        size += file.size;
-                    }
-                }
-            }
+    for file in report
+        .repos
+        .iter()
+        .flat_map(|repo| &repo.revisions)
+        .flat_map(|revision| &revision.files)
+    {
+        // What lies outside takes another cache's room.
+        if let Some(payload) = &file.payload
+            && payload.starts_with(&report.root)
+        {
+            payloads.insert(payload, file.size);
         }
     }
+    let size: u64 = report.repos.iter().map(|repo| repo.own_size).sum();
     size + payloads.values().sum::<u64>()
 }
 

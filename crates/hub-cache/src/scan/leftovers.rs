@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use fs_err as fs;
 
+use super::folder::{Entry, Folder, Kind};
 use super::{DanglingLink, Found, Leftover, Oddity, Warning};
 use crate::layout::{self, normal};
 
@@ -41,17 +42,15 @@ fn is_mode_probe(name: &str) -> bool {
 }
 
 /// Probes of modes and of links that lie in a repository's folder itself, as older Python clients leave them.
-pub(super) fn list_probes(repo: &Path, leftovers: &mut Vec<Leftover>) {
-    let Ok(entries) = fs::read_dir(repo) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
-        let is_one = match is_file {
-            true => is_mode_probe(&entry.file_name().to_string_lossy()),
-            false => is_probe(&path),
+pub(super) fn list_probes(repo: &Path, entries: &[Entry], leftovers: &mut Vec<Leftover>) {
+    for entry in entries {
+        let path = || repo.join(&entry.name);
+        let is_one = match entry.kind {
+            Kind::File => is_mode_probe(&entry.name.to_string_lossy()),
+            Kind::Folder | Kind::Link => is_probe(&path()),
         };
         if is_one {
-            leftovers.extend(leftover(&path));
+            leftovers.extend(leftover(&path()));
         }
     }
 }
@@ -108,27 +107,25 @@ pub(super) fn list_dead_locks(root: &Path) -> Vec<Leftover> {
 }
 
 /// Partial and temporary files among the contents.
-pub(super) fn list_leftovers(blobs: &Path, found: &mut Found) {
-    let Ok(entries) = fs::read_dir(blobs) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name();
+pub(super) fn list_leftovers(blobs: &Folder, found: &mut Found) {
+    let Ok(entries) = blobs.entries() else { return };
+    for Entry { name, .. } in entries {
+        let path = || blobs.path().join(&name);
         let name = name.to_string_lossy();
         if name.ends_with(".incomplete") {
-            found.partials.extend(leftover(&entry.path()));
-        } else if is_temporary(&name) && !has_partial(&entry.path()) {
-            found.leftovers.extend(leftover(&entry.path()));
+            found.partials.extend(leftover(&path()));
+        } else if is_temporary(&name) && !has_partial(&path()) {
+            found.leftovers.extend(leftover(&path()));
         }
     }
     found.partials.sort_by(|a, b| a.path.cmp(&b.path));
 }
 
 /// The entries of a folder that have such a name.
-pub(super) fn list_matching(dir: &Path, is_one: fn(&str) -> bool, leftovers: &mut Vec<Leftover>) {
-    let Ok(entries) = fs::read_dir(dir) else { return };
-    let matching = entries
-        .flatten()
-        .filter(|entry| is_one(&entry.file_name().to_string_lossy()));
-    leftovers.extend(matching.filter_map(|entry| leftover(&entry.path())));
+pub(super) fn list_matching(dir: &Folder, is_one: fn(&str) -> bool, leftovers: &mut Vec<Leftover>) {
+    let Ok(entries) = dir.entries() else { return };
+    let matching = entries.iter().filter(|entry| is_one(&entry.name.to_string_lossy()));
+    leftovers.extend(matching.filter_map(|entry| leftover(&dir.path().join(&entry.name))));
 }
 
 /// A listing that was being written, by the Python client or by us: `tmp` and eight letters or digits, `.tmp`.

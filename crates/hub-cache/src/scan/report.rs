@@ -56,6 +56,8 @@ pub struct CachedRepo {
     pub last_accessed: SystemTime,
     /// When one of its contents was last written.
     pub last_modified: SystemTime,
+    /// The bytes of them that lie with this repository alone, not in a store that others share.
+    pub(super) own_size: u64,
 }
 
 /// A commit's files in a cache.
