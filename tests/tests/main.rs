@@ -4,6 +4,7 @@
 
 mod access;
 mod cache;
+mod cache_list;
 mod cache_prune;
 mod cards;
 mod cli;

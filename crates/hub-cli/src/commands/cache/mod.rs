@@ -1,5 +1,6 @@
 //! `hub cache`: what lies in the cache on this disk.
 
+mod filter;
 mod list;
 mod prune;
 mod rm;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hub_cache::{DeletionPlan, PruneOptions};
 
-use super::list::{age, bytes};
+use super::filter::{age, bytes};
 use super::{CacheDir, DryRun, joined, show};
 use crate::context::Context;
 use crate::output::{row, size};
