@@ -427,7 +427,7 @@ impl HfApiBuilder {
         self
     }
 
-    /// The most connections that one download uses, where more of them are faster. By default 16.
+    /// The most connections that one download uses, where more of them are faster. By default 32.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
@@ -539,7 +539,7 @@ impl HfApiBuilder {
             metadata_timeout_fixed: self.metadata_timeout_fixed,
             download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
             upload_timeout: self.upload_timeout.unwrap_or(CALL_IDLE_TIMEOUT),
-            max_connections: self.max_connections.unwrap_or(16),
+            max_connections: self.max_connections.unwrap_or(32),
             downward: Bandwidth::new(self.bandwidth_limit)?,
             upward: Bandwidth::new(self.bandwidth_limit)?,
             verify: self.verify,
@@ -552,7 +552,7 @@ impl HfApiBuilder {
             system_bundle: self.system_bundle,
         };
         let calls = config.client(Some(CALL_IDLE_TIMEOUT), false)?;
-        let most = config.max_connections.saturating_mul(4).min(Semaphore::MAX_PERMITS);
+        let most = config.max_connections.saturating_mul(2).min(Semaphore::MAX_PERMITS);
         let connections = Arc::new(Semaphore::new(most));
         let shared = Shared {
             config,

@@ -15,8 +15,9 @@ const NEAR: Duration = Duration::from_millis(5);
 /// A connection that was fast and is not in so many looks one after the other was so by a server's first burst.
 const NO_LONGER_FAST: u32 = 3;
 /// A server that takes this long to answer is far away: one connection hardly ever fills the link, and to find out how
-/// many do would take longer than they save. All that are allowed come at once.
+/// many do would take longer than they save. So many come at once.
 const FAR: Duration = Duration::from_millis(50);
+const AT_ONCE: usize = 16;
 /// The longest time that new connections are given to bring something, before it is measured what they bring.
 const MOST_PATIENCE: Duration = Duration::from_secs(1);
 /// More connections were worth it if the rate grew by this factor.
@@ -49,7 +50,7 @@ impl Growth {
     pub(super) fn new(cap: usize, latency: Duration) -> Self {
         Self {
             cap: cap.max(1),
-            target: if latency >= FAR { cap.max(1) } else { 1 },
+            target: if latency >= FAR { cap.clamp(1, AT_ONCE) } else { 1 },
             latency: latency.min(MOST_PATIENCE),
             before: None,
             settled: cap <= 1,
@@ -203,6 +204,8 @@ mod tests {
     fn a_limit_for_each_connection_brings_all_of_them() {
         assert_eq!(run(16, |n| n as f64 * 16e6), 16);
         assert_eq!(run(3, |n| n as f64 * 16e6), 3);
+        assert_eq!(run(32, |n| n as f64 * 16e6), 32);
+        assert_eq!(run(32, |n| n.min(16) as f64 * 16e6), 32);
     }
 
     #[test]
@@ -216,10 +219,10 @@ mod tests {
     }
 
     #[test]
-    fn a_far_server_gets_all_connections_at_once() {
-        for cap in [1, 2, 16] {
+    fn a_far_server_gets_many_connections_at_once() {
+        for (cap, most) in [(1, 1), (2, 2), (16, 16), (32, 16)] {
             let mut growth = Growth::new(cap, Duration::from_millis(160));
-            assert_eq!(growth.tick(0, Instant::now()), cap);
+            assert_eq!(growth.tick(0, Instant::now()), most);
         }
     }
 

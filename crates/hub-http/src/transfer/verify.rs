@@ -1,12 +1,12 @@
 //! The hash of what arrives, computed in order on a thread of its own.
 //!
-//! What has just been written and is next in order is hashed from the buffers that it was written from. What arrived out of
-//! order, or faster than this thread is, is read back from the file when its turn comes: from the page cache, as a
-//! rule. So neither the network nor the writer ever waits for the hash, and memory is bounded.
+//! What has just been written and is next in order is hashed from the buffers that it was written from: whoever brings more
+//! of it than this thread can hash waits, for the file is not there before its hash is. What arrived out of order is read
+//! back from the file when its turn comes, from the page cache as a rule, and nobody waits. So memory is bounded.
 
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use hub_types::{Etag, GitOid, GitOidHasher, Sha256, Sha256Hasher};
@@ -94,12 +94,30 @@ struct State {
 struct Shared {
     state: Mutex<State>,
     changed: Condvar,
+    /// There is room for more in memory.
+    room: Condvar,
 }
 
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, State> {
         // A panic of another thread while it had the lock leaves plain numbers behind, each valid by itself.
-        self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is hashed any more, and nobody waits for that.
+    fn stop(&self) {
+        self.lock().stopped = true;
+        self.changed.notify_all();
+        self.room.notify_all();
+    }
+}
+
+/// Ends the waiting of others however the thread ends.
+struct Stop<'a>(&'a Shared);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.stop();
     }
 }
 
@@ -118,6 +136,7 @@ impl Verifier {
                 ..State::default()
             }),
             changed: Condvar::new(),
+            room: Condvar::new(),
         });
         let (sender, result) = oneshot::channel();
         let work = shared.clone();
@@ -133,10 +152,21 @@ impl Verifier {
         })
     }
 
-    /// The batch has been written.
+    /// The batch has been written. Blocks while it is next in order and there is no room for it.
     pub(super) fn written(&self, batch: Batch) {
         let mut state = self.shared.lock();
         state.written.insert(batch.offset..batch.end());
+        while state.waiting_bytes + batch.len() > MOST_WAITING
+            && state
+                .written
+                .run_end(state.position)
+                .is_some_and(|end| end >= batch.end())
+            && batch.offset >= state.position
+            && !state.stopped
+        {
+            self.shared.changed.notify_one();
+            state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
         let next = state.position + MOST_WAITING;
         if batch.offset >= state.position && batch.end() <= next && state.waiting_bytes + batch.len() <= MOST_WAITING {
             state.waiting_bytes += batch.len();
@@ -158,8 +188,7 @@ impl Verifier {
 
 impl Drop for Verifier {
     fn drop(&mut self) {
-        self.shared.lock().stopped = true;
-        self.shared.changed.notify_one();
+        self.shared.stop();
     }
 }
 
@@ -170,6 +199,7 @@ enum Next {
 
 /// The thread's work; `None` when it was stopped.
 fn hash(shared: &Shared, partial: &Partial, mut hasher: Hasher, size: u64) -> io::Result<Option<ContentHash>> {
+    let _stop = Stop(shared);
     let mut buffer = Vec::new();
     let mut position = 0;
     while position < size {
@@ -195,6 +225,7 @@ fn hash(shared: &Shared, partial: &Partial, mut hasher: Hasher, size: u64) -> io
 fn next(shared: &Shared, position: u64) -> Option<Next> {
     let mut state = shared.lock();
     state.position = position;
+    shared.room.notify_all();
     loop {
         if state.stopped {
             return None;
@@ -205,6 +236,7 @@ fn next(shared: &Shared, position: u64) -> Option<Next> {
             }
             let (offset, batch) = entry.remove_entry();
             state.waiting_bytes -= batch.len();
+            shared.room.notify_all();
             if offset == position {
                 return Some(Next::Memory(batch));
             }
@@ -216,10 +248,7 @@ fn next(shared: &Shared, position: u64) -> Option<Next> {
             }
             return Some(Next::File(end));
         }
-        state = shared
-            .changed
-            .wait(state)
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
 
