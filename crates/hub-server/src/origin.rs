@@ -267,6 +267,7 @@ async fn upload(
     stream::receive(
         &app,
         request.into_body(),
+        size,
         |store| store.new_blob(),
         |incoming, bytes| incoming.write(bytes),
         move |store, incoming| store.keep_blob(repo, incoming, &sha256, size),
@@ -286,6 +287,7 @@ async fn upload_part(
     let etag = stream::receive(
         &app,
         request.into_body(),
+        size,
         move |store| store.open_part(&upload, offset),
         |incoming, bytes| incoming.write(bytes),
         move |_, incoming| incoming.finish(part, size),

@@ -110,16 +110,31 @@ pub(crate) fn file_body(path: PathBuf, from: u64, to: u64) -> Body {
     }))
 }
 
+/// A body of up to this many bytes is taken whole before any of it is written.
+const SMALL: u64 = 256 << 10;
+
 /// Gives a body's bytes, as they arrive, to `sink` on a thread that may block; `end` is run when all have.
 ///
 /// A body that breaks off is an error, and `end` is not run.
 pub(crate) async fn receive<S: Send + 'static, T: Send + 'static>(
     app: &App,
     mut body: Body,
+    size: u64,
     start: impl FnOnce(&Store) -> Result<S> + Send + 'static,
     mut write: impl FnMut(&mut S, &[u8]) -> Result<()> + Send + 'static,
     end: impl FnOnce(&Store, S) -> Result<T> + Send + 'static,
 ) -> Result<T> {
+    if size <= SMALL {
+        let broken = |_| Error::bad_request("the body broke off");
+        let bytes = body.collect().await.map_err(broken)?.to_bytes();
+        return app
+            .run(move |store| {
+                let mut sink = start(store)?;
+                write(&mut sink, &bytes)?;
+                end(store, sink)
+            })
+            .await;
+    }
     let (chunks, mut arriving) = mpsc::channel::<Option<Bytes>>(4);
     let store = Arc::clone(app.store());
     let worker = crate::server::blocking(move || {

@@ -318,9 +318,7 @@ struct Verify {
 
 async fn verify(app: App, target: Target, Json(object): Json<Verify>) -> Result<Response> {
     let sha256: Sha256 = object.oid.parse()?;
-    let known = target
-        .run(&app, move |store, repo, _| store.db.lfs_size(repo, &sha256))
-        .await?;
+    let known = app.run(move |store| store.db.lfs_size(&target.repo, &sha256)).await?;
     match known {
         Some(size) if size == object.size => Ok(lfs_json(StatusCode::OK, &json!({}))),
         Some(_) => Err(Error::bad_request("size mismatch")),

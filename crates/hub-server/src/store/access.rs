@@ -59,7 +59,7 @@ impl Db {
     /// The requests that stand so, the latest first.
     pub(crate) fn access_requests(&self, repo: &Repo, status: &str) -> Result<Vec<AccessRequest>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!(
+        let mut statement = db.prepare_cached(&format!(
             "{SELECT} WHERE r.repo = ?1 AND r.status = ?2 ORDER BY r.created DESC, r.oid"
         ))?;
         let rows = statement.query_map(params![repo.row, status], read)?;
@@ -73,7 +73,7 @@ impl Db {
         };
         Ok(self
             .lock()
-            .prepare(&format!("{SELECT} WHERE r.repo = ?1 AND {column} = ?2"))?
+            .prepare_cached(&format!("{SELECT} WHERE r.repo = ?1 AND {column} = ?2"))?
             .query_row(params![repo.row, value], read)
             .optional()?)
     }
@@ -114,7 +114,8 @@ impl Db {
     /// The repositories that a user has been let into, by their rows.
     pub(crate) fn accepted_repos(&self, user: i64) -> Result<Vec<i64>> {
         let db = self.lock();
-        let mut statement = db.prepare("SELECT repo FROM access_requests WHERE user = ?1 AND status = 'accepted'")?;
+        let mut statement =
+            db.prepare_cached("SELECT repo FROM access_requests WHERE user = ?1 AND status = 'accepted'")?;
         let rows = statement.query_map([user], |row| row.get(0))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

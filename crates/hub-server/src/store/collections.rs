@@ -94,7 +94,8 @@ impl Db {
     /// All collections, the one changed last first.
     pub(crate) fn collections(&self) -> Result<Vec<Collection>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!("SELECT {COLUMNS} FROM collections ORDER BY updated DESC, oid"))?;
+        let mut statement =
+            db.prepare_cached(&format!("SELECT {COLUMNS} FROM collections ORDER BY updated DESC, oid"))?;
         let rows = statement.query_map([], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -102,7 +103,7 @@ impl Db {
     pub(crate) fn collection(&self, oid: &str) -> Result<Option<Collection>> {
         Ok(self
             .lock()
-            .prepare(&format!("SELECT {COLUMNS} FROM collections WHERE oid = ?1"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM collections WHERE oid = ?1"))?
             .query_row([oid], read)
             .optional()?)
     }
@@ -174,7 +175,7 @@ impl Db {
     /// The items, in their order.
     pub(crate) fn items(&self, collection: &Collection) -> Result<Vec<Item>> {
         let db = self.lock();
-        let mut statement = db.prepare(
+        let mut statement = db.prepare_cached(
             "SELECT oid, type, item, repo, note FROM collection_items WHERE collection = ?1 ORDER BY position, oid",
         )?;
         let rows = statement.query_map([&collection.oid], |row| {

@@ -117,6 +117,7 @@ impl Db {
         connection.pragma_update(None, "journal_mode", "WAL")?;
         connection.pragma_update(None, "synchronous", "NORMAL")?;
         connection.pragma_update(None, "foreign_keys", true)?;
+        connection.set_prepared_statement_cache_capacity(64);
         for schema in [
             SCHEMA,
             users::SCHEMA,
@@ -183,7 +184,7 @@ impl Db {
     pub(crate) fn account_of(&self, token: &str) -> Result<Option<Account>> {
         let db = self.lock();
         let account = db
-            .prepare(
+            .prepare_cached(
                 "SELECT a.id, a.name, t.role, t.name, t.created FROM tokens t JOIN accounts a ON a.id = t.user
                  WHERE t.sha256 = ?1",
             )?
@@ -204,7 +205,9 @@ impl Db {
             .optional()?;
         let Some(mut account) = account else { return Ok(None) };
         account.orgs = db
-            .prepare("SELECT a.name FROM members m JOIN accounts a ON a.id = m.org WHERE m.user = ?1 ORDER BY a.name")?
+            .prepare_cached(
+                "SELECT a.name FROM members m JOIN accounts a ON a.id = m.org WHERE m.user = ?1 ORDER BY a.name",
+            )?
             .query_map([account.row], |row| row.get(0))?
             .collect::<Result<_, _>>()?;
         drop(db);
@@ -216,7 +219,7 @@ impl Db {
     pub(crate) fn account_named(&self, name: &str) -> Result<Option<(String, String, String)>> {
         Ok(self
             .lock()
-            .prepare("SELECT oid, name, kind FROM accounts WHERE name = ?1")?
+            .prepare_cached("SELECT oid, name, kind FROM accounts WHERE name = ?1")?
             .query_row([name], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
             .optional()?)
     }

@@ -133,7 +133,7 @@ impl Db {
 
     pub(crate) fn discussion(&self, repo: &Repo, num: u64) -> Result<Discussion> {
         self.lock()
-            .prepare(&format!("{SELECT} WHERE repo = ?1 AND num = ?2"))?
+            .prepare_cached(&format!("{SELECT} WHERE repo = ?1 AND num = ?2"))?
             .query_row(params![repo.row, i64::try_from(num).unwrap_or(-1)], read)
             .optional()?
             .ok_or_else(|| Error::NotFound("Discussion not found".to_owned()))
@@ -142,7 +142,7 @@ impl Db {
     /// All discussions: pinned ones, then the newest.
     pub(crate) fn discussions(&self, repo: &Repo) -> Result<Vec<Discussion>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!("{SELECT} WHERE repo = ?1 ORDER BY pinned DESC, num DESC"))?;
+        let mut statement = db.prepare_cached(&format!("{SELECT} WHERE repo = ?1 ORDER BY pinned DESC, num DESC"))?;
         let rows = statement.query_map([repo.row], read)?;
         Ok(rows.collect::<Result<_, _>>()?)
     }
@@ -175,7 +175,7 @@ impl Db {
 
     pub(crate) fn events(&self, repo: &Repo, num: u64) -> Result<Vec<Event>> {
         let db = self.lock();
-        let mut statement = db.prepare(
+        let mut statement = db.prepare_cached(
             "SELECT id, type, author, created, data FROM discussion_events WHERE repo = ?1 AND num = ?2 ORDER BY position",
         )?;
         let rows = statement.query_map(params![repo.row, i64::try_from(num).unwrap_or(-1)], |row| {

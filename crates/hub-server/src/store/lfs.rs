@@ -64,7 +64,7 @@ impl Db {
     pub(crate) fn lfs_size(&self, repo: &Repo, sha256: &Sha256) -> Result<Option<u64>> {
         let size: Option<i64> = self
             .lock()
-            .prepare("SELECT size FROM lfs_files WHERE repo = ?1 AND sha256 = ?2")?
+            .prepare_cached("SELECT size FROM lfs_files WHERE repo = ?1 AND sha256 = ?2")?
             .query_row(params![repo.row, sha256.to_string()], |row| row.get(0))
             .optional()?;
         Ok(size.and_then(|size| u64::try_from(size).ok()))
@@ -75,11 +75,11 @@ impl Db {
         let size = i64::try_from(size).map_err(|_| Error::bad_request("size is too large"))?;
         let db = self.lock();
         // A repository that was deleted meanwhile gets nothing.
-        db.execute(
+        db.prepare_cached(
             "INSERT INTO lfs_files (repo, sha256, size, pushed)
              SELECT id, ?2, ?3, ?4 FROM repos WHERE id = ?1 ON CONFLICT DO NOTHING",
-            params![repo, sha256.to_string(), size, clock::now().to_string()],
-        )?;
+        )?
+        .execute(params![repo, sha256.to_string(), size, clock::now().to_string()])?;
         Ok(())
     }
 
@@ -96,8 +96,9 @@ impl Db {
     /// The repository's large files, newest first.
     pub(crate) fn lfs_files(&self, repo: &Repo) -> Result<Vec<LfsFile>> {
         let db = self.lock();
-        let mut statement =
-            db.prepare("SELECT sha256, size, pushed FROM lfs_files WHERE repo = ?1 ORDER BY pushed DESC, sha256")?;
+        let mut statement = db.prepare_cached(
+            "SELECT sha256, size, pushed FROM lfs_files WHERE repo = ?1 ORDER BY pushed DESC, sha256",
+        )?;
         let rows = statement.query_map([repo.row], |row| {
             Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
         })?;
@@ -126,7 +127,7 @@ impl Db {
     fn has_lfs(&self, sha256: &Sha256) -> Result<bool> {
         Ok(self
             .lock()
-            .prepare("SELECT 1 FROM lfs_files WHERE sha256 = ?1 LIMIT 1")?
+            .prepare_cached("SELECT 1 FROM lfs_files WHERE sha256 = ?1 LIMIT 1")?
             .exists([sha256.to_string()])?)
     }
 
@@ -134,7 +135,7 @@ impl Db {
     pub(crate) fn lfs_total(&self, repo: &Repo) -> Result<u64> {
         let total: i64 = self
             .lock()
-            .prepare("SELECT coalesce(sum(size), 0) FROM lfs_files WHERE repo = ?1")?
+            .prepare_cached("SELECT coalesce(sum(size), 0) FROM lfs_files WHERE repo = ?1")?
             .query_row([repo.row], |row| row.get(0))?;
         Ok(u64::try_from(total).unwrap_or_default())
     }

@@ -34,7 +34,7 @@ impl Db {
     /// Who likes a repository, by name, the latest first.
     pub(crate) fn likers(&self, repo: &Repo) -> Result<Vec<String>> {
         let db = self.lock();
-        let mut statement = db.prepare(
+        let mut statement = db.prepare_cached(
             "SELECT a.name FROM likes l JOIN accounts a ON a.id = l.user WHERE l.repo = ?1
              ORDER BY l.created DESC, a.name",
         )?;
@@ -45,7 +45,7 @@ impl Db {
     /// What a user likes: the repositories' rows and when, the latest first.
     pub(crate) fn likes_of(&self, user: &str) -> Result<Vec<(i64, String)>> {
         let db = self.lock();
-        let mut statement = db.prepare(
+        let mut statement = db.prepare_cached(
             "SELECT l.repo, l.created FROM likes l JOIN accounts a ON a.id = l.user WHERE a.name = ?1
              ORDER BY l.created DESC, l.repo",
         )?;

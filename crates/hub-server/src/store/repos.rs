@@ -170,7 +170,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<Option<Repo>> {
 
 fn by_name(db: &Connection, id: &RepoId) -> Result<Option<Repo>> {
     Ok(db
-        .prepare(&format!("SELECT {COLUMNS} FROM repos WHERE type = ?1 AND repo = ?2"))?
+        .prepare_cached(&format!("SELECT {COLUMNS} FROM repos WHERE type = ?1 AND repo = ?2"))?
         .query_row([id.repo_type().as_str(), id.id()], read)
         .optional()?
         .flatten())
@@ -188,7 +188,7 @@ impl Db {
             }));
         }
         let moved = db
-            .prepare(&format!(
+            .prepare_cached(&format!(
                 "SELECT {COLUMNS} FROM redirects d JOIN repos ON repos.id = d.target WHERE d.type = ?1 AND d.repo = ?2"
             ))?
             .query_row([id.repo_type().as_str(), id.id()], read)
@@ -201,7 +201,7 @@ impl Db {
     pub(crate) fn repo_by_row(&self, row: i64) -> Result<Option<Repo>> {
         Ok(self
             .lock()
-            .prepare(&format!("SELECT {COLUMNS} FROM repos WHERE id = ?1"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM repos WHERE id = ?1"))?
             .query_row([row], read)
             .optional()?
             .flatten())
@@ -210,7 +210,7 @@ impl Db {
     /// All repositories of a type, or of all types.
     pub(crate) fn all_repos(&self, kind: Option<RepoType>) -> Result<Vec<Repo>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!(
+        let mut statement = db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM repos WHERE ?1 IS NULL OR type = ?1 ORDER BY repos.id"
         ))?;
         let rows = statement.query_map([kind.map(RepoType::as_str)], read)?;

@@ -87,7 +87,7 @@ impl Db {
     pub(crate) fn space(&self, repo: &Repo) -> Result<Space> {
         let space = self
             .lock()
-            .prepare(
+            .prepare_cached(
                 "SELECT requested, current, sleep_time, dev_mode, paused, built, starting, volumes FROM spaces
                  WHERE repo = ?1",
             )?
@@ -132,8 +132,9 @@ impl Db {
     /// The secrets and variables, by name.
     pub(crate) fn space_settings(&self, repo: &Repo) -> Result<Vec<Setting>> {
         let db = self.lock();
-        let mut statement =
-            db.prepare("SELECT key, value, description, updated FROM space_settings WHERE repo = ?1 ORDER BY key")?;
+        let mut statement = db.prepare_cached(
+            "SELECT key, value, description, updated FROM space_settings WHERE repo = ?1 ORDER BY key",
+        )?;
         let rows = statement.query_map([repo.row], |row| {
             Ok(Setting {
                 key: row.get(0)?,
@@ -186,7 +187,7 @@ impl Db {
     pub(crate) fn space_log(&self, repo: &Repo, kind: &str) -> Result<Vec<(String, String)>> {
         let db = self.lock();
         let mut statement =
-            db.prepare("SELECT line, written FROM space_logs WHERE repo = ?1 AND kind = ?2 ORDER BY id")?;
+            db.prepare_cached("SELECT line, written FROM space_logs WHERE repo = ?1 AND kind = ?2 ORDER BY id")?;
         let rows = statement.query_map(params![repo.row, kind], |row| Ok((row.get(0)?, row.get(1)?)))?;
         Ok(rows.collect::<Result<_, _>>()?)
     }

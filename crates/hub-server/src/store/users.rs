@@ -64,7 +64,7 @@ impl Db {
     pub(crate) fn profile(&self, name: &str) -> Result<Option<Profile>> {
         Ok(self
             .lock()
-            .prepare(&format!("SELECT {COLUMNS} FROM accounts WHERE name = ?1"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM accounts WHERE name = ?1"))?
             .query_row([name], read)
             .optional()?)
     }
@@ -72,7 +72,7 @@ impl Db {
     /// The accounts at the other end of a relation, by name.
     pub(crate) fn related(&self, to: &Profile, relation: Relation) -> Result<Vec<Profile>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!(
+        let mut statement = db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM accounts WHERE id IN ({}) ORDER BY name",
             relation.sql()
         ))?;

@@ -73,7 +73,7 @@ impl Db {
     /// All webhooks, or those of one user, in the order in which they were made.
     pub(crate) fn webhooks(&self, user: Option<i64>) -> Result<Vec<Webhook>> {
         let db = self.lock();
-        let mut statement = db.prepare(&format!(
+        let mut statement = db.prepare_cached(&format!(
             "SELECT {COLUMNS} FROM webhooks WHERE ?1 IS NULL OR user = ?1 ORDER BY created, oid"
         ))?;
         let rows = statement.query_map([user], read)?;
@@ -83,7 +83,7 @@ impl Db {
     pub(crate) fn webhook(&self, user: i64, oid: &str) -> Result<Option<Webhook>> {
         Ok(self
             .lock()
-            .prepare(&format!("SELECT {COLUMNS} FROM webhooks WHERE user = ?1 AND oid = ?2"))?
+            .prepare_cached(&format!("SELECT {COLUMNS} FROM webhooks WHERE user = ?1 AND oid = ?2"))?
             .query_row(params![user, oid], read)
             .optional()?)
     }

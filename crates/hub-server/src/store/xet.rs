@@ -20,7 +20,7 @@ impl Db {
     pub(crate) fn xet_file(&self, sha256: &Sha256) -> Result<Option<XetFile>> {
         let found: Option<(String, i64)> = self
             .lock()
-            .prepare("SELECT hash, size FROM xet_files WHERE sha256 = ?1")?
+            .prepare_cached("SELECT hash, size FROM xet_files WHERE sha256 = ?1")?
             .query_row([sha256.to_string()], |row| Ok((row.get(0)?, row.get(1)?)))
             .optional()?;
         let Some((hash, size)) = found else { return Ok(None) };
