@@ -240,10 +240,23 @@ struct Committer<'a> {
 
 impl Committer<'_> {
     async fn run(mut self, mut batches: mpsc::Receiver<Vec<Change>>) -> Result<CommitInfo> {
-        while let Some(changes) = batches.recv().await {
+        let mut next = batches.recv().await;
+        while let Some(changes) = next.take() {
+            // Without Xet a folder that fits one commit goes as one, as of the Python client. Whether it does is known
+            // when no second batch follows.
+            let may_open = self.folder.create_pr && self.commits == 0 && !super::xet::is_on(&self.folder.api);
+            let opens = if may_open {
+                next = batches.recv().await;
+                next.is_none()
+            } else {
+                false
+            };
             let nothing = changes.is_empty() && (self.commits > 0 || self.folder.deletions.is_empty());
             if !nothing {
-                self.commit(changes).await.map_err(|err| self.explained(err))?;
+                self.commit(changes, opens).await.map_err(|err| self.explained(err))?;
+            }
+            if !may_open {
+                next = batches.recv().await;
             }
         }
         match self.last {
@@ -259,23 +272,12 @@ impl Committer<'_> {
 
     /// Makes one commit of these changes, or, where the Hub fails over it, several smaller ones.
     ///
-    /// A commit may be sent again: that its files are added twice changes nothing.
-    async fn commit(&mut self, changes: Vec<Change>) -> Result<()> {
+    /// A commit may be sent again: that its files are added twice changes nothing. Not so one that `opens` the pull
+    /// request, which could open two.
+    async fn commit(&mut self, changes: Vec<Change>, mut opens: bool) -> Result<()> {
         let folder = self.folder;
-        if folder.create_pr && self.pr.is_none() {
-            // A commit that opens a pull request could open two if its answer were lost: open it by itself.
-            let pr = folder
-                .api
-                .create_pull_request(folder.repo.clone(), pr_title(&folder.message))
-                .description(Some(folder.description.clone()).filter(|text| !text.is_empty()))
-                .await?;
-            let url = format!(
-                "{}/{}/discussions/{}",
-                folder.api.endpoint(),
-                folder.repo.url_path(),
-                pr.num
-            );
-            self.pr = Some((Revision::pull_request(pr.num), url));
+        if folder.create_pr && !opens {
+            self.open_pr().await?;
         }
         let mut pieces = vec![changes];
         while let Some(changes) = pieces.pop() {
@@ -303,13 +305,13 @@ impl Committer<'_> {
                 },
                 description: folder.description.clone(),
                 parent: folder.parent.clone().filter(|_| self.commits == 0),
-                create_pr: false,
+                create_pr: opens,
                 hot_reload: false,
                 changes: all,
             };
             folder.progress.phase(Phase::Committing, Some(additions as u64), None);
             let begun = Instant::now();
-            match commit.send(&folder.api, true, &folder.progress).await {
+            match commit.send(&folder.api, !opens, &folder.progress).await {
                 Ok(info) => {
                     self.commits += 1;
                     self.last = Some(info);
@@ -320,6 +322,10 @@ impl Committer<'_> {
                     }
                 }
                 Err(err) if additions > SIZES[0] && may_be_too_large(&err) => {
+                    if opens {
+                        opens = false;
+                        self.open_pr().await?;
+                    }
                     self.step(-1);
                     let size = self.target().min(additions.div_ceil(2));
                     tracing::warn!(error = %err, size, "a commit failed: its files go in smaller ones");
@@ -330,6 +336,27 @@ impl Committer<'_> {
                 Err(err) => return Err(err),
             }
         }
+        Ok(())
+    }
+
+    /// Opens the pull request by itself, unless it is open: several commits go to it.
+    async fn open_pr(&mut self) -> Result<()> {
+        if self.pr.is_some() {
+            return Ok(());
+        }
+        let folder = self.folder;
+        let pr = folder
+            .api
+            .create_pull_request(folder.repo.clone(), pr_title(&folder.message))
+            .description(Some(folder.description.clone()).filter(|text| !text.is_empty()))
+            .await?;
+        let url = format!(
+            "{}/{}/discussions/{}",
+            folder.api.endpoint(),
+            folder.repo.url_path(),
+            pr.num
+        );
+        self.pr = Some((Revision::pull_request(pr.num), url));
         Ok(())
     }
 

@@ -226,10 +226,26 @@ async fn a_folders_pull_request_is_opened_once_and_by_itself() {
 }
 
 #[tokio::test]
+async fn the_commit_of_a_small_folder_opens_its_pull_request() {
+    let fake = Fake::start().await;
+    let dir = folder(&[("a.txt", "a"), ("w.bin", "weights")]);
+    let call = || fake.api().upload_folder("ada/demo", dir.path()).create_pr(true);
+    let info = call().await.unwrap();
+    assert!(info.pr_url.unwrap().ends_with("/discussions/3"));
+    assert_eq!(fake.asked(COMMIT)[0].line, format!("{COMMIT}?create_pr=1"));
+    // Sent again it could open a second one.
+    fs_err::write(dir.path().join("a.txt"), "b").unwrap();
+    fake.fail(COMMIT, 503, 1);
+    assert!(call().await.is_err());
+    assert_eq!(fake.asked(COMMIT).len(), 2);
+    assert!(fake.asked("POST /api/models/ada/demo/discussions").is_empty());
+}
+
+#[tokio::test]
 async fn a_failure_behind_an_open_pull_request_says_where_to_go_on() {
     let fake = Fake::start().await;
     fake.fail("POST /api/models/ada/demo/commit", 403, 1);
-    let dir = folder(&[("a.txt", "a")]);
+    let dir = many(300);
     let err = fake
         .api()
         .upload_folder("ada/demo", dir.path())
