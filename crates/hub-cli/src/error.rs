@@ -259,6 +259,7 @@ fn class_of_http(err: &hub_http::Error) -> Option<Class> {
         | E::RevisionNotFound(_)
         | E::EntryNotFound(_)
         | E::FilesNotFound { .. }
+        | E::NoSafetensors { .. }
         | E::BucketNotFound(_)
         | E::JobNotFound(_) => Class::NotFound,
         E::Unauthorized(_) | E::TokenNotFound | E::TokenExchange { .. } => Class::Auth,

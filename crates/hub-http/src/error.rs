@@ -150,6 +150,12 @@ pub enum Error {
         /// What was to be changed, and why it was not.
         failed: Vec<(String, String)>,
     },
+    /// The repo has no safetensors weights: neither `model.safetensors` nor its index.
+    #[error("{repo} has no safetensors weights: neither model.safetensors nor model.safetensors.index.json")]
+    NoSafetensors {
+        /// Which repo.
+        repo: String,
+    },
     /// A call needs a token and there is none.
     #[error("no token was found")]
     TokenNotFound,
@@ -348,6 +354,7 @@ impl Error {
                 | Self::BucketNotFound(_)
                 | Self::JobNotFound(_)
                 | Self::FilesNotFound { .. }
+                | Self::NoSafetensors { .. }
         ) || self.status() == Some(404)
     }
 

@@ -163,7 +163,7 @@ answer! {
 operation! {
     impl HfApi, Error;
 
-    /// Gives a user access who has not asked.
+    /// Gives a user access who has not asked, and gives the Hub's answer as it is.
     ///
     /// Endpoint: `POST /api/{models|datasets|spaces}/{repo_id}/user-access-request/grant`
     ///
@@ -182,18 +182,18 @@ operation! {
         repo_id: RepoId,
         /// Who gets access.
         user: String,
-    ) -> GrantAccess(GrantAccessArgs) => () {
+    ) -> GrantAccess(GrantAccessArgs) => Value {
         /// What the repo holds, where the id does not say. By default a model.
         repo_type: RepoType,
     }
 }
 
 impl GrantAccessArgs {
-    async fn run(self, api: HfApi) -> Result<()> {
+    async fn run(self, api: HfApi) -> Result<Value> {
         let path = path(self.repo_id, self.repo_type, "grant")?;
-        api.send(Request::post(path).json(&json!({ "user": self.user })))
-            .await
-            .map(drop)
+        api.ask(Request::post(path).json(&json!({ "user": self.user })))
+            .await?
+            .json()
     }
 }
 

@@ -48,6 +48,14 @@ async fn what_cannot_be_right_is_refused_before_any_request() {
     let hub = Hub::start().await;
     let repo = || json!("ada/demo");
     let long = "x".repeat(501);
+    let endpoint = |more: Value| {
+        let mut args = json!({
+            "name": "n", "repository": "a/b", "framework": "f", "accelerator": "cpu", "instance_size": "x1",
+            "instance_type": "t", "region": "r", "vendor": "v", "namespace": "ada",
+        });
+        args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        args
+    };
     // The call, its arguments, the argument that is named, and a word of the rule.
     #[rustfmt::skip]
     let cases: Vec<(Run, Value, &str, &str)> = vec![
@@ -56,6 +64,11 @@ async fn what_cannot_be_right_is_refused_before_any_request() {
         (run::<repos::DeleteRepo>, json!({"repo_id": "-a/b"}), "repo id", "cannot start"),
         (run::<repos::CreateRepo>, json!({"repo_id": repo(), "private": true, "visibility": "public"}), "visibility", "not both"),
         (run::<repos::CreateRepo>, json!({"repo_id": repo(), "repo_type": "space"}), "space_sdk", "needs"),
+        (run::<repos::CreateRepo>, json!({"repo_id": repo(), "repo_type": "space", "space_sdk": "gradio", "space_sleep_time": -5}), "sleep_time", "-1"),
+        (run::<repos::CreateRepo>, json!({"repo_id": repo(), "repo_type": "space", "space_sdk": "gradio", "space_secrets": [{"key": "", "value": "v"}]}), "key", "must"),
+        (run::<repos::CreateRepo>, json!({"repo_id": repo(), "repo_type": "space", "space_sdk": "gradio", "space_volumes": [{"type": "model", "source": "a/b", "mount_path": "m"}]}), "mount_path", "absolute"),
+        (run::<repos::DuplicateRepo>, json!({"from_id": repo(), "repo_type": "space", "space_volumes": [{"type": "model", "source": "b", "mount_path": "/m"}]}), "volume source", "namespace/name"),
+        (run::<repos::DuplicateRepo>, json!({"from_id": repo(), "repo_type": "space", "space_sleep_time": -2}), "sleep_time", "-1"),
         (run::<repos::MoveRepo>, json!({"from_id": "ada/demo", "to_id": "ada//demo"}), "repo id", "must"),
         (run::<files::ListRepoTree>, json!({"repo_id": repo(), "path_in_repo": "../up"}), "path", "must"),
         (run::<resolve::DownloadBytes>, json!({"repo_id": repo(), "filename": "../../etc/passwd"}), "path", "must"),
@@ -66,9 +79,13 @@ async fn what_cannot_be_right_is_refused_before_any_request() {
         (run::<search::ListSpaces>, json!({"expand": ["tags"], "full": true}), "expand", "combined"),
         (run::<search::ListModels>, json!({"limit": -1}), "-1", "u64"),
         (run::<search::ListModels>, json!({"emissions_thresholds": [1.0, 2.0]}), "emissions thresholds", "card_data"),
-        (run::<papers::ListDailyPapers>, json!({"date": "2025-01-01", "week": "2025-W01"}), "daily papers", "one"),
+        (run::<papers::ListDailyPapers>, json!({"date": "2025-1-01"}), "date", "0000-00-00"),
+        (run::<papers::ListDailyPapers>, json!({"week": "2025-01"}), "week", "0000-W00"),
+        (run::<papers::ListDailyPapers>, json!({"month": "2025-W01"}), "month", "0000-00"),
         (run::<users::GetUserOverview>, json!({"username": ""}), "user", "empty"),
         (run::<users::GetOrganizationOverview>, json!({"organization": ".."}), "organization", "must not"),
+        (run::<discussions::GetRepoDiscussions>, json!({"repo_id": repo(), "discussion_type": "merged"}), "discussion_type", "pull_request"),
+        (run::<discussions::GetRepoDiscussions>, json!({"repo_id": repo(), "discussion_status": "draft"}), "discussion_status", "closed"),
         (run::<discussions::GetDiscussionDetails>, json!({"repo_id": repo(), "discussion_num": 0}), "discussion_num", "1 or more"),
         (run::<discussions::GetDiscussionDetails>, json!({"repo_id": repo(), "discussion_num": -1}), "-1", "u64"),
         (run::<discussions::CreateDiscussion>, json!({"repo_id": repo(), "title": "  "}), "title", "empty"),
@@ -83,23 +100,35 @@ async fn what_cannot_be_right_is_refused_before_any_request() {
         (run::<collections::CreateCollection>, json!({"title": "t", "description": long}), "description", "150"),
         (run::<collections::UpdateCollectionMetadata>, json!({"collection_slug": "ada/c-1", "description": long}), "description", "150"),
         (run::<collections::UpdateCollectionMetadata>, json!({"collection_slug": "ada/c-1", "position": -1}), "position", "0 or more"),
+        (run::<collections::UpdateCollectionMetadata>, json!({"collection_slug": "ada/c-1", "theme": "black"}), "theme", "indigo"),
+        (run::<collections::AddCollectionItem>, json!({"collection_slug": "ada/c-1", "item_id": "a/b", "item_type": "kettle"}), "item_type", "bucket"),
         (run::<collections::AddCollectionItem>, json!({"collection_slug": "ada/c-1", "item_id": "a/b", "item_type": "model", "note": long}), "note", "500"),
         (run::<collections::UpdateCollectionItem>, json!({"collection_slug": "ada/c-1", "item_object_id": "1", "position": -1}), "position", "0 or more"),
         (run::<collections::UpdateCollectionItem>, json!({"collection_slug": "ada/c-1", "item_object_id": ""}), "item", "empty"),
         (run::<webhooks::CreateWebhook>, json!({"watched": []}), "webhook", "exactly one"),
         (run::<webhooks::CreateWebhook>, json!({"watched": [], "url": "http://h/", "job_id": "1"}), "webhook", "exactly one"),
         (run::<webhooks::CreateWebhook>, json!({"watched": [], "url": "http://h/", "secrets": {"A": "b"}}), "secrets", "job"),
+        (run::<webhooks::CreateWebhook>, json!({"watched": [], "url": "http://h/", "secret": "é"}), "secret", "ASCII"),
         (run::<webhooks::UpdateWebhook>, json!({"webhook_id": "1", "watched": [], "url": "http://h/", "job_id": "1"}), "webhook", "at most one"),
         (run::<webhooks::GetWebhook>, json!({"webhook_id": ""}), "webhook", "empty"),
         (run::<access::AcceptAccessRequest>, json!({"repo_id": repo()}), "user", "exactly one"),
         (run::<access::AcceptAccessRequest>, json!({"repo_id": repo(), "user": "bob", "request_id": "1"}), "user", "exactly one"),
         (run::<access::RejectAccessRequest>, json!({"repo_id": repo(), "user": "bob", "rejection_reason": long}), "rejection_reason", "200"),
+        (run::<endpoints::UpdateInferenceEndpoint>, json!({"name": "n", "namespace": "ada", "min_replica": 3, "max_replica": 2}), "min_replica", "max_replica"),
+        (run::<endpoints::CreateInferenceEndpoint>, endpoint(json!({"min_replica": 2})), "min_replica", "max_replica"),
+        (run::<endpoints::CreateInferenceEndpoint>, endpoint(json!({"private_link_account_id": "1", "private_link_region": "mars"})), "private_link", "eu-west-1"),
         (run::<spaces::SetSpaceSleepTime>, json!({"repo_id": repo(), "sleep_time": -2}), "sleep_time", "-1"),
         (run::<spaces::AddSpaceSecret>, json!({"repo_id": repo(), "key": "", "value": "v"}), "key", "must"),
         (run::<spaces::DeleteSpaceVariable>, json!({"repo_id": repo(), "key": "a\nb"}), "key", "must"),
         (run::<jobs::RunJob>, json!({"image": "i", "command": ["c"], "timeout": "soon"}), "timeout", "seconds"),
         (run::<jobs::RunJob>, json!({"image": "i", "command": ["c"], "network_aliases": ["a"]}), "network alias", "group"),
+        (run::<jobs::RunJob>, json!({"image": "i", "command": ["c"], "namespace": "ada", "expose": [0]}), "port", "65535"),
+        (run::<jobs::RunJob>, json!({"image": "i", "command": ["c"], "namespace": "ada", "labels": {"a b": ""}}), "label", "100"),
+        (run::<jobs::RunJob>, json!({"image": "i", "command": ["c"], "namespace": "ada", "volumes": [{"type": "disk", "source": "a/b", "mount_path": "/m"}]}), "volume type", "bucket"),
+        (run::<jobs::CreateScheduledJob>, json!({"image": "i", "command": ["c"], "namespace": "ada", "schedule": "@never"}), "schedule", "@hourly"),
         (run::<jobs::InspectJob>, json!({"job_id": ""}), "job", "empty"),
+        (run::<buckets::CreateBucket>, json!({"bucket_id": "ada/box", "visibility": "protected"}), "visibility", "Spaces"),
+        (run::<buckets::CreateBucket>, json!({"bucket_id": "ada/box", "visibility": "secret"}), "visibility", "public"),
         (run::<buckets::GetBucketInfo>, json!({"bucket_id": "no-namespace"}), "bucket id", "namespace/name"),
         (run::<commits::ListRepoCommits>, json!({"repo_id": repo(), "revision": ""}), "revision", "must"),
     ];

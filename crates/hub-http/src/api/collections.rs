@@ -192,11 +192,20 @@ operation! {
     }
 }
 
+/// The colours that a collection can have.
+const THEMES: [&str; 6] = ["orange", "blue", "green", "purple", "pink", "indigo"];
+
 impl UpdateCollectionMetadataArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
         let mut body = json!({});
         super::put(&mut body, "position", checked_position(self.position)?);
         super::put(&mut body, "private", self.private);
+        if let Some(theme) = &self.theme
+            && !THEMES.contains(&theme.as_str())
+        {
+            let rule = format!("must be one of {}", THEMES.join(", "));
+            return Err(ValidationError::new("theme", theme, rule).into());
+        }
         super::put(&mut body, "theme", self.theme);
         super::put(&mut body, "title", self.title.map(checked_title).transpose()?);
         super::put(&mut body, "description", checked_description(self.description)?);
@@ -313,6 +322,10 @@ operation! {
 
 impl AddCollectionItemArgs {
     async fn run(self, api: HfApi) -> Result<Collection> {
+        if let CollectionItemType::Other(word) = &self.item_type {
+            let rule = "must be model, dataset, space, paper, collection or bucket";
+            return Err(ValidationError::new("item_type", word, rule).into());
+        }
         let mut body = json!({ "item": { "id": self.item_id, "type": self.item_type } });
         super::put(&mut body, "note", checked_note(self.note)?);
         match api

@@ -2,6 +2,7 @@
 //!
 //! A pull request is a discussion whose changes stand on the ref `refs/pr/<num>`; both share their numbers.
 
+use std::io::Read as _;
 use std::path::PathBuf;
 
 use http::header::{CONTENT_TYPE, HeaderValue};
@@ -62,6 +63,15 @@ operation! {
 impl GetRepoDiscussionsArgs {
     async fn run(self, api: HfApi) -> Result<Items<Discussion>> {
         let repo = discussed(self.repo_id, self.repo_type)?;
+        // The Hub takes a word that it does not know for none, and lists everything.
+        if let Some(DiscussionTypeFilter::Other(word)) = &self.discussion_type {
+            let rule = "must be all, discussion or pull_request";
+            return Err(ValidationError::new("discussion_type", word, rule).into());
+        }
+        if let Some(DiscussionStatusFilter::Other(word)) = &self.discussion_status {
+            let rule = "must be all, open or closed: drafts and merged ones are found among the listed";
+            return Err(ValidationError::new("discussion_status", word, rule).into());
+        }
         // What is said is sent, also where it is what the Hub does by itself.
         let request = Request::get(format!("/api/{}/discussions", repo.api_path()))
             .query_opt("author", self.author)
@@ -374,8 +384,8 @@ operation! {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a file of another kind, told by its name; [`Error::Io`]; see [`Error`] for those any call
-    /// can return.
+    /// [`Error::Invalid`] for a file of another kind, told by its name, and for one of more than 10 MB (a video: 50 MB);
+    /// [`Error::Io`]; see [`Error`] for those any call can return.
     pub fn upload_attachment(
         /// The file.
         path: PathBuf,
@@ -403,8 +413,23 @@ impl UploadAttachmentArgs {
             let rule = format!("must be one of {}, told by the file's name", known.join(", "));
             return Err(ValidationError::new("attachment", self.path.to_string_lossy(), rule).into());
         };
+        let most: u64 = if kind.starts_with("video/") {
+            50_000_000
+        } else {
+            10_000_000
+        };
         let path = self.path;
-        let bytes = blocking(move || Ok(fs_err::read(&path)?)).await?;
+        let name = path.to_string_lossy().into_owned();
+        let read = move || {
+            let mut bytes = Vec::new();
+            fs_err::File::open(&path)?.take(most + 1).read_to_end(&mut bytes)?;
+            Ok(bytes)
+        };
+        let bytes = blocking(read).await?;
+        if bytes.len() as u64 > most {
+            let rule = format!("must not have more than {} MB", most / 1_000_000);
+            return Err(ValidationError::new("attachment", name, rule).into());
+        }
         let request = Request::post("/uploads")
             .header(CONTENT_TYPE, HeaderValue::from_static(kind))
             .bytes(bytes);
@@ -427,8 +452,8 @@ operation! {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] for a title of less than 3 or more than 200 characters; see [`Error`] for those any call can
-    /// return.
+    /// [`Error::Invalid`] for an empty title, [`Error::BadRequest`] for one of less than 3 or more than 200 characters; see
+    /// [`Error`] for those any call can return.
     pub fn rename_discussion(
         /// The repo.
         repo_id: RepoId,

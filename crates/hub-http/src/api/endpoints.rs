@@ -336,14 +336,19 @@ impl CreateInferenceEndpointArgs {
         if kind == "protected" {
             return Err(ValidationError::new("endpoint type", kind, "is now called 'authenticated'").into());
         }
-        let namespace = super::namespace_or_own_user(&api, self.namespace.clone()).await?;
+        if self.account_id.is_some() {
+            tracing::warn!("account_id has no effect any more: use private_link_account_id");
+        }
+        let namespace = self.namespace.clone();
         let body = self.body(&kind)?;
+        let namespace = super::namespace_or_own_user(&api, namespace).await?;
         api.ask(Request::post(base(&api, &namespace)?).json(&body))
             .await?
             .json()
     }
 
     fn body(self, kind: &str) -> Result<Value> {
+        checked_replicas(Some(self.min_replica.unwrap_or(1)), Some(self.max_replica.unwrap_or(1)))?;
         let mut scaling = json!({
             "minReplica": self.min_replica.unwrap_or(1),
             "maxReplica": self.max_replica.unwrap_or(1),
@@ -380,17 +385,15 @@ impl CreateInferenceEndpointArgs {
             },
             "model": model,
         });
-        match (self.private_link_account_id, self.private_link_region) {
-            (Some(account), Some(region)) => body["privateService"] = json!({ "accountId": account, "region": region }),
-            (None, None) => {}
-            (account, _) => {
-                let given = if account.is_some() {
-                    "private_link_account_id"
-                } else {
-                    "private_link_region"
-                };
-                return Err(ValidationError::new("argument", given, "a private link needs account and region").into());
-            }
+        if let Some(account) = self.private_link_account_id {
+            let region = self.private_link_region;
+            // A region alone asks for nothing.
+            let region = region.filter(|region| PRIVATE_LINK_REGIONS.contains(&region.as_str()));
+            let Some(region) = region else {
+                let rule = "needs private_link_region: us-east-1 or eu-west-1";
+                return Err(ValidationError::new("private_link_account_id", account, rule).into());
+            };
+            body["privateService"] = json!({ "accountId": account, "region": region });
         }
         if self.domain.is_some() || self.path.is_some() {
             let mut route = json!({});
@@ -478,17 +481,31 @@ operation! {
 
 impl UpdateInferenceEndpointArgs {
     async fn run(mut self, api: HfApi) -> Result<InferenceEndpoint> {
+        checked_replicas(self.min_replica, self.max_replica)?;
         let path = path(&api, self.namespace.take(), &self.name).await?;
         let mut image = self.custom_image.take().map(wrapped);
         if self.tensor_parallel_size.is_some() || self.data_parallel_size.is_some() {
-            let mut current = match image {
+            let mut current = match image.and_then(filled) {
                 Some(image) => image,
                 // The sizes live inside the image, which is replaced as a whole: send what is there, with them added.
                 None => current_image(&api, &path).await?,
             };
-            if let Some(variant) = current.as_object_mut().and_then(|image| image.values_mut().next()) {
-                super::put(variant, "tensorParallelSize", self.tensor_parallel_size);
-                super::put(variant, "dataParallelSize", self.data_parallel_size);
+            let variant = current
+                .as_object_mut()
+                .and_then(|image| image.iter_mut().find(|(_, variant)| variant.is_object()));
+            let Some((engine, variant)) = variant else {
+                let rule = "there is no image that they could be settings of";
+                return Err(ValidationError::new("argument", PARALLEL_SIZES, rule).into());
+            };
+            let sizes = [
+                ("tensorParallelSize", self.tensor_parallel_size, &["sGLang", "vLLM"][..]),
+                ("dataParallelSize", self.data_parallel_size, &["vLLM"]),
+            ];
+            for (name, size, engines) in sizes {
+                if size.is_some() && !engines.contains(&engine.as_str()) {
+                    tracing::warn!(engine, "{name} is no setting of this image: the service drops it");
+                }
+                super::put(variant, name, size);
             }
             image = Some(current);
         }
@@ -694,6 +711,11 @@ impl ListInferenceEndpointsHardwareArgs {
     }
 }
 
+const PARALLEL_SIZES: &str = "tensor_parallel_size, data_parallel_size";
+
+/// Where a private link can lead in from.
+const PRIVATE_LINK_REGIONS: [&str; 2] = ["us-east-1", "eu-west-1"];
+
 /// The image with its registry's credentials; Hugging Face's own where none is given.
 fn image(image: Option<Value>, credentials: (Option<String>, Option<Secret>)) -> Result<Value> {
     let mut image = image.map_or_else(|| json!({ "huggingface": {} }), wrapped);
@@ -725,15 +747,25 @@ fn wrapped(image: Value) -> Value {
 
 async fn current_image(api: &HfApi, path: &str) -> Result<Value> {
     let endpoint: InferenceEndpoint = api.ask(Request::get(path)).await?.json()?;
-    let image = endpoint.model.image.unwrap_or_else(|| json!({ "huggingface": {} }));
+    let image = endpoint.model.image.unwrap_or_default();
     let hidden = image
         .as_object()
         .is_some_and(|image| image.values().any(|kind| kind.get("credentials").is_some()));
     if hidden {
         let rule = "the image's credentials are hidden by the service and would be lost: give custom_image too";
-        return Err(ValidationError::new("argument", "tensor_parallel_size, data_parallel_size", rule).into());
+        return Err(ValidationError::new("argument", PARALLEL_SIZES, rule).into());
     }
     Ok(image)
+}
+
+fn checked_replicas(fewest: Option<u64>, most: Option<u64>) -> Result<()> {
+    match (fewest, most) {
+        (Some(fewest), Some(most)) if fewest > most => {
+            let rule = format!("must not be more than max_replica, {most}");
+            Err(ValidationError::new("min_replica", fewest.to_string(), rule).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// An object that says something.

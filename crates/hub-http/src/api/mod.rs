@@ -113,6 +113,14 @@ fn checked_volumes(volumes: &[Volume]) -> Result<()> {
         if !volume.mount_path.starts_with('/') {
             return Err(ValidationError::new("mount_path", &volume.mount_path, "must be an absolute path").into());
         }
+        if !["bucket", "model", "dataset", "space", "kernel"].contains(&volume.kind.as_str()) {
+            let rule = "must be bucket, model, dataset, space or kernel";
+            return Err(ValidationError::new("volume type", &volume.kind, rule).into());
+        }
+        let parts: Vec<&str> = volume.source.split('/').collect();
+        if !matches!(parts[..], [namespace, name] if !namespace.is_empty() && !name.is_empty()) {
+            return Err(ValidationError::new("volume source", &volume.source, "must be namespace/name").into());
+        }
     }
     Ok(())
 }

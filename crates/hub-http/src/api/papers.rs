@@ -127,8 +127,8 @@ operation! {
     ///
     /// # Errors
     ///
-    /// [`Error::Invalid`] when more than one of `date`, `week` and `month` is given, [`Error::BadRequest`] for what is
-    /// no date; see [`Error`] for those any call can return.
+    /// [`Error::Invalid`] for what is not written as a date, week or month, [`Error::BadRequest`] for one that there is
+    /// not; see [`Error`] for those any call can return.
     pub fn list_daily_papers() -> ListDailyPapers(ListDailyPapersArgs) => Vec<PaperInfo> {
         /// Of this day: `2026-03-04`. By default the latest.
         date: String,
@@ -149,10 +149,15 @@ operation! {
 
 impl ListDailyPapersArgs {
     async fn run(self, api: HfApi) -> Result<Vec<PaperInfo>> {
-        let spans: Vec<&String> = [&self.date, &self.week, &self.month].into_iter().flatten().collect();
-        if let [first, second, ..] = spans[..] {
-            let rule = "give at most one of date, week and month";
-            return Err(ValidationError::new("daily papers", format!("{first}, {second}"), rule).into());
+        for (what, span, shape) in [
+            ("date", &self.date, "0000-00-00"),
+            ("week", &self.week, "0000-W00"),
+            ("month", &self.month, "0000-00"),
+        ] {
+            if let Some(span) = span.as_ref().filter(|span| !is_shaped(span, shape)) {
+                let rule = format!("must have the form {shape}, with digits for the zeros");
+                return Err(ValidationError::new(what, span, rule).into());
+            }
         }
         let request = Request::get("/api/daily_papers")
             .query_opt("date", self.date)
@@ -166,6 +171,15 @@ impl ListDailyPapersArgs {
         truncate(&mut papers, self.limit);
         Ok(papers)
     }
+}
+
+/// Whether a text has digits where the shape has zeros, and is the same elsewhere.
+fn is_shaped(text: &str, shape: &str) -> bool {
+    text.len() == shape.len()
+        && text.bytes().zip(shape.bytes()).all(|(byte, wanted)| match wanted {
+            b'0' => byte.is_ascii_digit(),
+            other => byte == other,
+        })
 }
 
 fn truncate(papers: &mut Vec<PaperInfo>, limit: Option<u64>) {

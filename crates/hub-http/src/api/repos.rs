@@ -261,7 +261,7 @@ operation! {
 }
 
 /// What `private` and `visibility` say together.
-fn visibility(
+pub(super) fn visibility(
     private: Option<bool>,
     visibility: Option<&Visibility>,
     repo_type: RepoType,
@@ -298,6 +298,22 @@ struct SpaceOptions<'a> {
 }
 
 impl SpaceOptions<'_> {
+    /// Refuses what cannot be right of a Space's options.
+    fn check(&self, repo_type: RepoType) -> Result<()> {
+        if repo_type != RepoType::Space {
+            return Ok(());
+        }
+        if let Some(seconds) = self.sleep_time {
+            super::spaces::checked_sleep_time(seconds)?;
+        }
+        for pairs in [self.secrets, self.variables].into_iter().flatten() {
+            for pair in &pairs.0 {
+                super::spaces::checked_key(&pair.key)?;
+            }
+        }
+        super::checked_volumes(self.volumes.map_or(&[], |volumes| &volumes.0))
+    }
+
     /// Adds them to a request's body; for what is no Space they mean nothing, as in the Python client.
     fn put(&self, payload: &mut Value, repo_type: RepoType) {
         if repo_type != RepoType::Space {
@@ -357,6 +373,7 @@ impl CreateRepoArgs {
         let repo = self.repo_id.clone().typed(self.repo_type);
         let mut visibility = visibility(self.private, self.visibility.as_ref(), repo.repo_type())?;
         self.check_space(&repo)?;
+        self.space().check(repo.repo_type())?;
         if let Some(wanted) = self.space_template.take() {
             let template = self.find_template(&api, &wanted).await?;
             if visibility.is_none() && template.preferred_private {
@@ -437,6 +454,16 @@ impl CreateRepoArgs {
         }
     }
 
+    fn space(&self) -> SpaceOptions<'_> {
+        SpaceOptions {
+            hardware: self.space_hardware.as_ref(),
+            sleep_time: self.space_sleep_time,
+            secrets: self.space_secrets.as_ref(),
+            variables: self.space_variables.as_ref(),
+            volumes: self.space_volumes.as_ref(),
+        }
+    }
+
     fn request(&self, repo: &RepoId, visibility: Option<Visibility>) -> Request {
         let mut payload = json!({"name": repo.name(), "organization": repo.namespace()});
         put(&mut payload, "visibility", visibility);
@@ -445,14 +472,7 @@ impl CreateRepoArgs {
             put(&mut payload, "sdk", self.space_sdk.as_ref());
             put(&mut payload, "template", self.space_template.as_ref());
         }
-        let space = SpaceOptions {
-            hardware: self.space_hardware.as_ref(),
-            sleep_time: self.space_sleep_time,
-            secrets: self.space_secrets.as_ref(),
-            variables: self.space_variables.as_ref(),
-            volumes: self.space_volumes.as_ref(),
-        };
-        space.put(&mut payload, repo.repo_type());
+        self.space().put(&mut payload, repo.repo_type());
         put(&mut payload, "resourceGroupId", self.resource_group_id.as_ref());
         put(&mut payload, "region", self.region.as_ref());
         Request::post("/api/repos/create").json(&payload)
@@ -566,6 +586,7 @@ impl DuplicateRepoArgs {
         let from = self.from_id.clone().typed(self.repo_type);
         forbid_kernel(&from)?;
         let visibility = visibility(self.private, self.visibility.as_ref(), from.repo_type())?;
+        self.space().check(from.repo_type())?;
         let to = match &self.to_id {
             Some(to) => to.clone().with_type(from.repo_type()),
             None => RepoId::new(from.repo_type(), from.name())?,
@@ -583,18 +604,21 @@ impl DuplicateRepoArgs {
         }
     }
 
-    fn request(&self, from: &RepoId, to: &RepoId, visibility: Option<Visibility>) -> Request {
-        let mut payload = json!({"repository": to.id()});
-        put(&mut payload, "visibility", visibility);
-        put(&mut payload, "resourceGroupId", self.resource_group_id.as_ref());
-        let space = SpaceOptions {
+    fn space(&self) -> SpaceOptions<'_> {
+        SpaceOptions {
             hardware: self.space_hardware.as_ref(),
             sleep_time: self.space_sleep_time,
             secrets: self.space_secrets.as_ref(),
             variables: self.space_variables.as_ref(),
             volumes: self.space_volumes.as_ref(),
-        };
-        space.put(&mut payload, from.repo_type());
+        }
+    }
+
+    fn request(&self, from: &RepoId, to: &RepoId, visibility: Option<Visibility>) -> Request {
+        let mut payload = json!({"repository": to.id()});
+        put(&mut payload, "visibility", visibility);
+        put(&mut payload, "resourceGroupId", self.resource_group_id.as_ref());
+        self.space().put(&mut payload, from.repo_type());
         Request::post(format!("/api/{}/duplicate", from.api_path())).json(&payload)
     }
 }

@@ -70,8 +70,8 @@ operation! {
     /// Reads the headers of all of a repo's safetensors weights: `model.safetensors`, or the files that
     /// `model.safetensors.index.json` names.
     ///
-    /// Endpoints: `HEAD /{repo}/resolve/{revision}/model.safetensors`, or the index of the shards, and `GET` with `Range` for each
-    /// header.
+    /// Endpoints: `HEAD /{repo}/resolve/{revision}/model.safetensors`, else `HEAD` and `GET` of the index of the shards; and
+    /// `GET` with `Range` for each header.
     ///
     /// ```no_run
     /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
@@ -82,7 +82,7 @@ operation! {
     ///
     /// # Errors
     ///
-    /// [`Error::EntryNotFound`] when the repo has neither; as for [`HfApi::parse_safetensors_file_metadata`].
+    /// [`Error::NoSafetensors`] when the repo has neither; as for [`HfApi::parse_safetensors_file_metadata`].
     pub fn get_safetensors_metadata(
         /// The repo.
         repo_id: RepoId,
@@ -126,6 +126,13 @@ struct Index {
 
 async fn sharded(api: &HfApi, repo: &RepoId, revision: &Revision) -> Result<SafetensorsRepoMetadata> {
     let index = RepoPath::try_from(INDEX)?;
+    let is_there = api
+        .file_exists(repo.clone(), index.clone())
+        .revision(revision.clone())
+        .await?;
+    if !is_there {
+        return Err(Error::NoSafetensors { repo: repo.to_string() });
+    }
     let bytes = api
         .download_bytes(repo.clone(), index.clone())
         .revision(revision.clone())

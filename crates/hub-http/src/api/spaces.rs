@@ -158,9 +158,12 @@ impl RequestSpaceHardwareArgs {
         if let Some(seconds) = self.sleep_time {
             body["sleepTimeSeconds"] = checked_sleep_time(seconds)?.into();
         }
-        api.ask(Request::post(path(&self.repo_id, "hardware")).json(&body))
-            .await?
-            .json()
+        let request = Request::post(path(&self.repo_id, "hardware")).json(&body);
+        let runtime: SpaceRuntime = api.ask(request).await?.json()?;
+        if self.sleep_time.is_some() {
+            warn_of_basic(&runtime);
+        }
+        Ok(runtime)
     }
 }
 
@@ -192,9 +195,10 @@ operation! {
 impl SetSpaceSleepTimeArgs {
     async fn run(self, api: HfApi) -> Result<SpaceRuntime> {
         let body = json!({ "seconds": checked_sleep_time(self.sleep_time)? });
-        api.ask(Request::post(path(&self.repo_id, "sleeptime")).json(&body))
-            .await?
-            .json()
+        let request = Request::post(path(&self.repo_id, "sleeptime")).json(&body);
+        let runtime: SpaceRuntime = api.ask(request).await?.json()?;
+        warn_of_basic(&runtime);
+        Ok(runtime)
     }
 }
 
@@ -652,14 +656,23 @@ fn path(repo_id: &RepoId, rest: &str) -> String {
     format!("/api/{}/{rest}", repo_id.clone().with_type(RepoType::Space).api_path())
 }
 
-fn checked_sleep_time(seconds: i64) -> Result<i64> {
+/// Says that the time to sleep which was set has no effect where it has none.
+fn warn_of_basic(runtime: &SpaceRuntime) {
+    let hardware = runtime.hardware.as_ref();
+    let hardware = hardware.and_then(|hardware| hardware.requested.as_ref().or(hardware.current.as_ref()));
+    if hardware == Some(&SpaceHardware::CpuBasic) {
+        tracing::warn!("a Space on 'cpu-basic' sleeps after 48 hours without a visit, whatever is asked for");
+    }
+}
+
+pub(super) fn checked_sleep_time(seconds: i64) -> Result<i64> {
     if seconds < -1 {
         return Err(ValidationError::new("sleep_time", seconds.to_string(), "must be -1 (never) or more").into());
     }
     Ok(seconds)
 }
 
-fn checked_key(key: &str) -> Result<&str> {
+pub(super) fn checked_key(key: &str) -> Result<&str> {
     if key.trim().is_empty() || key.chars().any(char::is_control) {
         return Err(ValidationError::new("key", key, "must be a name without control characters").into());
     }

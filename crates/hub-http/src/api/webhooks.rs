@@ -205,6 +205,9 @@ impl UpdateWebhookArgs {
             return Err(ValidationError::new("webhook", "url, job_id", "give at most one of url and job_id").into());
         }
         let path = path(&self.webhook_id)?;
+        if self.watched.0.is_empty() {
+            tracing::warn!("the webhook watches nothing any more: none was given");
+        }
         let mut body = json!({ "watched": self.watched });
         super::put(&mut body, "domains", self.domains);
         target(&mut body, self.url, self.job_id, self.secret, self.secrets)?;
@@ -240,10 +243,32 @@ impl DeleteWebhookArgs {
     }
 }
 
+/// What a secret is: text, or, as the Python client takes it, any other value. Never shown by `Debug`.
+#[derive(Clone, PartialEq, serde::Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum SecretValue {
+    /// Text, which is cleared when it is dropped.
+    Text(Secret),
+    /// A number, a truth value, null or something made of them.
+    Other(Value),
+}
+
+impl std::fmt::Debug for SecretValue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+impl<T: Into<Secret>> From<T> for SecretValue {
+    fn from(text: T) -> Self {
+        Self::Text(text.into())
+    }
+}
+
 /// Names and values of secrets; `Debug` shows the names alone.
-#[derive(Clone, Default, PartialEq, Eq, serde::Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, serde::Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Secrets(pub BTreeMap<String, Secret>);
+pub struct Secrets(pub BTreeMap<String, SecretValue>);
 
 impl std::fmt::Debug for Secrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -251,7 +276,7 @@ impl std::fmt::Debug for Secrets {
     }
 }
 
-impl<K: Into<String>, V: Into<Secret>, const N: usize> From<[(K, V); N]> for Secrets {
+impl<K: Into<String>, V: Into<SecretValue>, const N: usize> From<[(K, V); N]> for Secrets {
     fn from(pairs: [(K, V); N]) -> Self {
         Self(
             pairs
@@ -264,7 +289,7 @@ impl<K: Into<String>, V: Into<Secret>, const N: usize> From<[(K, V); N]> for Sec
 
 hub_types::argument!(Secrets: from BTreeMap<String, String>);
 
-impl<K: Into<String>, V: Into<Secret>, const N: usize> hub_types::Argument<Secrets> for [(K, V); N] {
+impl<K: Into<String>, V: Into<SecretValue>, const N: usize> hub_types::Argument<Secrets> for [(K, V); N] {
     fn into_argument(self) -> std::result::Result<Option<Secrets>, ValidationError> {
         Ok(Some(self.into()))
     }
@@ -285,6 +310,10 @@ fn target(
 ) -> Result<()> {
     if secrets.is_some() && job_id.is_none() {
         return Err(ValidationError::new("argument", "secrets", "needs job_id: only a job has secrets").into());
+    }
+    if secret.as_ref().is_some_and(|secret| !secret.reveal().is_ascii()) {
+        // It is sent as a header.
+        return Err(ValidationError::secret("webhook secret", "must have ASCII characters only").into());
     }
     super::put(body, "url", url);
     super::put(body, "jobSourceId", job_id);

@@ -95,9 +95,9 @@ impl BatchBucketFilesArgs {
             self.copy.unwrap_or_default().0,
             self.delete.unwrap_or_default().0,
         );
-        let mut lines = Vec::new();
+        let mut copies = Vec::new();
         for copy in copy {
-            lines.push(json!({
+            copies.push(json!({
                 "type": "copyFile",
                 "path": RepoPath::try_from(copy.destination.as_str())?,
                 "xetHash": copy.xet_hash,
@@ -106,15 +106,19 @@ impl BatchBucketFilesArgs {
                 "sourceRepoId": copy.source_repo_id,
             }));
         }
-        lines.extend(added(&api, &self.bucket_id, add, now, &self.progress).await?);
-        lines.extend(
-            delete
-                .into_iter()
-                .map(|path| json!({ "type": "deleteFile", "path": path })),
-        );
+        let additions = added(&api, &self.bucket_id, add, now, &self.progress).await?;
+        let deletions = delete
+            .into_iter()
+            .map(|path| json!({ "type": "deleteFile", "path": path }))
+            .collect();
+        // What fits goes in one batch; of more, each kind goes in batches of its own.
+        let mut kinds = vec![copies, additions, deletions];
+        if kinds.iter().map(Vec::len).sum::<usize>() <= BATCH {
+            kinds = vec![kinds.concat()];
+        }
         let target = format!("{}/batch", path(&self.bucket_id));
         let mut failed = Vec::new();
-        for lines in lines.chunks(BATCH) {
+        for lines in kinds.iter().flat_map(|lines| lines.chunks(BATCH)) {
             failed.extend(send(&api, &target, lines).await?);
         }
         if failed.is_empty() {

@@ -4,7 +4,8 @@
 //! HTTP too.
 
 use hub_types::buckets::{BucketEntry, BucketFile, BucketId, BucketInfo, BucketUrl};
-use hub_types::{OneOrMany, RepoPath, ValidationError};
+use hub_types::repos::Visibility;
+use hub_types::{OneOrMany, RepoPath, RepoType};
 use serde_json::json;
 
 use crate::client::HfApi;
@@ -54,7 +55,7 @@ operation! {
         /// Makes it private. By default the owner's own setting decides.
         private: bool,
         /// `public` or `private`; excludes `private`.
-        visibility: String,
+        visibility: Visibility,
         /// The resource group it belongs to.
         resource_group_id: String,
         /// Where it is: `us` or `eu`.
@@ -72,15 +73,8 @@ impl CreateBucketArgs {
             true => id.parse()?,
             false => format!("me/{id}").parse()?,
         };
-        let visibility = match (self.private, self.visibility) {
-            (Some(_), Some(visibility)) => {
-                return Err(
-                    ValidationError::new("visibility", visibility, "excludes 'private': give one of them").into(),
-                );
-            }
-            (Some(private), None) => Some(if private { "private" } else { "public" }.to_owned()),
-            (None, visibility) => visibility,
-        };
+        // Of buckets as of models: only Spaces can be protected.
+        let visibility = super::repos::visibility(self.private, self.visibility.as_ref(), RepoType::Model)?;
         let mut body = json!({});
         super::put(&mut body, "visibility", visibility);
         super::put(&mut body, "resourceGroupId", self.resource_group_id);

@@ -36,6 +36,7 @@ impl JobBody {
         ];
         let space = SPACES.into_iter().find_map(|prefix| self.image.strip_prefix(prefix));
         let mut labels = self.labels.unwrap_or_default();
+        checked_labels(&labels)?;
         match self.name {
             Some(_) if labels.contains_key("name") => {
                 let rule = "give the name either by itself or as the label 'name'";
@@ -43,16 +44,18 @@ impl JobBody {
             }
             Some(name) => {
                 labels.insert("name".to_owned(), name);
+                checked_labels(&labels)?;
             }
             None => {
                 // A Space's id counts whole, of an image the last part.
-                let base = space.unwrap_or_else(|| self.image.rsplit('/').next().unwrap_or(&self.image));
+                let last = || self.image.trim_end_matches('/').rsplit('/').next();
+                let base = space.or_else(last).filter(|base| !base.is_empty());
+                let base = base.unwrap_or(&self.image);
                 labels
                     .entry("name".to_owned())
                     .or_insert_with(|| default_name(base, &self.image, &self.command));
             }
         }
-        checked_labels(&labels)?;
         let mut body = json!({
             "command": self.command,
             "arguments": [],
@@ -79,7 +82,7 @@ impl JobBody {
             crate::api::checked_volumes(&volumes.0)?;
             crate::api::put(&mut body, "volumes", Some(volumes));
         }
-        let exposed = ports(self.expose, self.expose_public);
+        let exposed = ports(self.expose, self.expose_public)?;
         if exposed["ports"].as_array().is_some_and(|ports| !ports.is_empty()) {
             body["expose"] = exposed;
         }
@@ -104,7 +107,6 @@ pub(super) fn default_name(base: &str, image: &str, command: &[String]) -> Strin
         .chain(command.iter().map(String::as_str))
         .collect();
     let hash = Sha256::of(parts.join("\0").as_bytes()).to_string();
-    let base: String = base.chars().take(100 - 9).collect();
     format!("{base}-{}", &hash[..8])
 }
 
@@ -141,15 +143,24 @@ pub(super) fn seconds(time: &Value) -> Result<Option<u64>> {
 }
 
 /// Both lists: every port, and those that everybody may reach, which must be among the former.
-pub(super) fn ports(expose: Option<OneOrMany<u16>>, public: Option<OneOrMany<u16>>) -> Value {
-    let public = public.unwrap_or_default().0;
-    let mut all: Vec<u16> = Vec::new();
-    for port in expose.unwrap_or_default().0.into_iter().chain(public.iter().copied()) {
+pub(super) fn ports(expose: Option<OneOrMany<u16>>, public: Option<OneOrMany<u16>>) -> Result<Value> {
+    let public = once(public.unwrap_or_default().0)?;
+    let all = once(expose.unwrap_or_default().0.into_iter().chain(public.iter().copied()))?;
+    Ok(json!({ "ports": all, "portsPublic": public }))
+}
+
+/// Each port once, in the order given.
+fn once(ports: impl IntoIterator<Item = u16>) -> Result<Vec<u16>> {
+    let mut all = Vec::new();
+    for port in ports {
+        if port == 0 {
+            return Err(ValidationError::new("port", "0", "must be 1 to 65535").into());
+        }
         if !all.contains(&port) {
             all.push(port);
         }
     }
-    json!({ "ports": all, "portsPublic": public })
+    Ok(all)
 }
 
 pub(super) fn network(group: Option<String>, aliases: Option<OneOrMany<String>>) -> Result<Option<Value>> {
@@ -201,10 +212,14 @@ pub(super) fn checked_labels(labels: &Labels) -> Result<()> {
 }
 
 pub(super) fn checked_schedule(schedule: String) -> Result<String> {
-    if schedule.starts_with('@') || schedule.split_ascii_whitespace().count() == 5 {
+    const WORDS: [&str; 6] = ["@annually", "@yearly", "@monthly", "@weekly", "@daily", "@hourly"];
+    if WORDS.contains(&schedule.as_str())
+        || !schedule.starts_with('@') && schedule.split_ascii_whitespace().count() == 5
+    {
         Ok(schedule)
     } else {
-        let rule = "must be @hourly, @daily, @weekly, @monthly or @yearly, or a CRON expression of five fields";
+        let rule =
+            "must be @hourly, @daily, @weekly, @monthly, @yearly or @annually, or a CRON expression of five fields";
         Err(ValidationError::new("schedule", schedule, rule).into())
     }
 }

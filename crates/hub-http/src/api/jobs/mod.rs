@@ -288,7 +288,7 @@ operation! {
 impl UpdateJobExposeArgs {
     async fn run(self, api: HfApi) -> Result<JobInfo> {
         let path = job_path(&api, self.namespace, &self.job_id).await?;
-        let body = ports(self.expose, self.expose_public);
+        let body = ports(self.expose, self.expose_public)?;
         api.ask(Request::put(format!("{path}/expose")).json(&body))
             .await?
             .json()

@@ -183,8 +183,10 @@ impl Copies {
         for copy in copies {
             let source = copy.source(repo, revision);
             let Some(file) = found.get(&source).and_then(|files| files.get(copy.from.as_str())) else {
-                let what = format!("{} at {} of {}", copy.from, source.1, source.0.described());
-                return Err(ValidationError::new("file to copy", what, "must be a file that exists").into());
+                return Err(Error::FilesNotFound {
+                    paths: vec![copy.from.to_string()],
+                    place: format!("{} of {}", source.1, source.0.described()),
+                });
             };
             let same = !plan.deletes(&copy.to)
                 && stored
