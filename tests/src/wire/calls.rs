@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::time::Duration;
 
+use futures_util::TryFutureExt as _;
 use hub_cache::HubCache;
 use hub_http::{Error, HfApi, HfApiBuilder, Items, Operation, TokenChoice, api};
 use hub_types::Token;
@@ -191,9 +192,9 @@ fn table() -> Vec<Call> {
     table
 }
 
-/// Arguments that change nothing on the wire (how long is waited, what is printed, what is kept in memory) and are data only
+/// Arguments that change nothing on the wire (how long is waited, what is printed and how, what is kept in memory) and are data only
 /// where the operation is ours to bound.
-const LOCAL: [&str; 4] = ["timeout", "free_memory", "verbose", "quiet"];
+const LOCAL: [&str; 5] = ["timeout", "free_memory", "verbose", "quiet", "tqdm_class"];
 
 impl Call {
     fn called(self, name: &'static str) -> Self {
@@ -205,6 +206,14 @@ impl Call {
         table().into_iter().find(|call| call.name == name)
     }
 
+    /// The operation that a vector calls: one of there may be two of ours, by its arguments.
+    pub(super) fn of(vector: &Vector) -> Option<Self> {
+        if vector.op == "get_hf_file_metadata" && vector.args.contains_key("url") {
+            return Self::named("get_hf_file_metadata_at");
+        }
+        Self::named(&vector.op)
+    }
+
     /// Makes the recorded call to the server at `url`, with a cache below `home`.
     pub(super) async fn make(&self, vector: &Vector, url: String, home: &Path) -> anyhow::Result<Called> {
         let folder = tempfile::tempdir()?;
@@ -212,10 +221,12 @@ impl Call {
             Value::Object(args) => args,
             _ => Map::new(),
         };
-        let api = client(&url, home)?.with_token(token(args.remove("token"))?);
+        let asks_viewer = !vector.exchanges.is_empty();
+        let api = client(&url, home, asks_viewer)?.with_token(token(args.remove("token"))?);
         let cache = HubCache::new(api.clone(), home.join("cache"));
         let world = World { api, cache };
-        to_files(&mut args, folder.path())?;
+        to_files(vector, &mut args, folder.path())?;
+        let in_queue = args.remove("run_as_future") == Some(Value::Bool(true));
         let mut begun = (self.begin)(&world, Value::Object(args.clone()));
         for name in LOCAL {
             let unknown = format!("unknown field `{name}`");
@@ -226,25 +237,48 @@ impl Call {
         }
         Ok(match begun {
             Err(problem) => Called::NotAccepted(problem.to_string()),
-            Ok(running) => Called::Ended(match running.await {
-                Ok(()) => Outcome::Ok,
-                Err(failed) => failed,
+            Ok(running) => Called::Ended(if in_queue {
+                match world.api.run_as_future(running.map_err(Queued::Ended)).await {
+                    Ok(()) => Outcome::Ok,
+                    Err(Queued::Ended(failed)) => failed,
+                    Err(Queued::Lost(err)) => failed(&err, python_names(&err)),
+                }
+            } else {
+                running.await.err().unwrap_or(Outcome::Ok)
             }),
         })
     }
 }
 
+/// How a call that waited for its turn failed.
+enum Queued {
+    /// It was made.
+    Ended(Outcome),
+    /// It was not.
+    Lost(Error),
+}
+
+impl From<Error> for Queued {
+    fn from(err: Error) -> Self {
+        Self::Lost(err)
+    }
+}
+
 /// A client as the recorded one was: the token stored, no wait before a retry.
-fn client(url: &str, home: &Path) -> anyhow::Result<HfApi> {
+///
+/// The official client knows one dataset viewer, the public Hub's, and refuses to ask it from elsewhere.
+fn client(url: &str, home: &Path, with_viewer: bool) -> anyhow::Result<HfApi> {
     let home = home.to_str().expect("temporary folders have names that are text");
     let env = Env::from_pairs([("HF_HOME", home), ("HF_TOKEN", TOKEN), ("HF_ENDPOINT", url)]);
-    let builder = HfApiBuilder::from_env(&env)?
+    let mut builder = HfApiBuilder::from_env(&env)?
         .inference_endpoints(format!("{url}/ie"))
         .inference_catalog(format!("{url}/ie/catalog"))
-        .dataset_viewer(url)
         // The recorded server's etags look like git's ids and are none.
         .verify(false)
         .retries(5, Duration::from_millis(1));
+    if with_viewer {
+        builder = builder.dataset_viewer(url);
+    }
     Ok(builder.build()?)
 }
 
@@ -260,24 +294,48 @@ fn token(argument: Option<Value>) -> anyhow::Result<TokenChoice> {
 }
 
 /// Puts what is to be uploaded into files, and the arguments that name them in place of those that hold it.
-fn to_files(args: &mut Map<String, Value>, folder: &Path) -> anyhow::Result<()> {
+fn to_files(vector: &Vector, args: &mut Map<String, Value>, folder: &Path) -> anyhow::Result<()> {
+    let (file_argument, folder_argument) = match vector.op.as_str() {
+        "upload_attachment" => ("path", "path"),
+        "run_uv_job" | "create_scheduled_uv_job" => ("script", "script"),
+        "sync_job_volume" | "sync_bucket" => ("source", "source"),
+        _ => ("path_or_fileobj", "folder_path"),
+    };
     let mut count = 0;
-    let mut file = |text: &str| -> anyhow::Result<PathBuf> {
+    let mut file = |name: Option<String>, text: &str| -> anyhow::Result<PathBuf> {
         count += 1;
-        let path = folder.join(format!("upload-{count}"));
+        let path = folder.join(name.unwrap_or_else(|| format!("upload-{count}")));
         fs_err::write(&path, text)?;
         Ok(path)
     };
-    if let Some(Value::String(text)) = args.remove("text") {
-        args.insert("path_or_fileobj".to_owned(), json!(file(&text)?));
+    let text = match args.remove("text") {
+        Some(Value::String(text)) => Some(text),
+        // An attachment's bytes stand in its request, too.
+        _ if vector.op == "upload_attachment" => vector
+            .exchanges
+            .first()
+            .and_then(|exchange| exchange.request.text.clone()),
+        _ => None,
+    };
+    if let Some(text) = text {
+        let given = args.get(file_argument).and_then(Value::as_str);
+        // The name tells what is in it, or stands in the request.
+        let name = given.and_then(|given| given.rsplit(['/', '\\']).next().map(str::to_owned));
+        let name = name
+            .filter(|name| !name.is_empty())
+            .or_else(|| Some(format!("attachment.{}", extension(vector)?)));
+        args.insert(file_argument.to_owned(), json!(file(name, &text)?));
     }
-    if let Some(Value::Array(operations)) = args.get_mut("operations") {
+    for list in ["operations", "additions"] {
+        let Some(Value::Array(operations)) = args.get_mut(list) else {
+            continue;
+        };
         for operation in operations {
             let Some(operation) = operation.as_object_mut() else {
                 continue;
             };
             if let Some(Value::String(text)) = operation.remove("text") {
-                operation.insert("path_or_fileobj".to_owned(), json!(file(&text)?));
+                operation.insert("path_or_fileobj".to_owned(), json!(file(None, &text)?));
             }
         }
     }
@@ -291,9 +349,19 @@ fn to_files(args: &mut Map<String, Value>, folder: &Path) -> anyhow::Result<()> 
             }
             fs_err::write(path, text.as_str().unwrap_or_default())?;
         }
-        args.insert("folder_path".to_owned(), json!(root));
+        args.insert(folder_argument.to_owned(), json!(root));
     }
     Ok(())
+}
+
+/// The ending of an attachment's name, by the kind that its request tells.
+fn extension(vector: &Vector) -> Option<&str> {
+    let kind = vector.exchanges.first()?.request.headers.get("content-type")?;
+    Some(match kind.as_str() {
+        "video/quicktime" => "mov",
+        "audio/mpeg" => "mp3",
+        kind => kind.rsplit('/').next()?,
+    })
 }
 
 fn failed(err: &dyn std::error::Error, names: Vec<&'static str>) -> Outcome {
@@ -329,10 +397,14 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         Error::BucketNotFound(_) => vec!["BucketNotFoundError"],
         Error::JobNotFound(_) => vec!["JobNotFoundError"],
         Error::BadRequest(_) => vec!["BadRequestError"],
+        Error::Batch { .. } => vec!["BucketBatchError"],
+        Error::NoSafetensors { .. } => vec!["NotASafetensorsRepoError"],
+        // There, other replies that make no sense end in whatever error comes of it.
+        Error::MalformedReply { .. } => vec!["SafetensorsParsingError"],
         Error::Metadata { .. } => vec!["FileMetadataError"],
         Error::Offline { .. } => vec!["OfflineModeIsEnabled"],
-        // There, a call that needs a token has another error for one that was switched off.
-        Error::TokenNotFound => vec!["LocalTokenNotFoundError", "ValueError"],
+        // There, a call that needs a token has another error for one that was switched off, and for one that the Hub asks for.
+        Error::TokenNotFound => vec!["LocalTokenNotFoundError", "ValueError", "HfHubHTTPError"],
         Error::Invalid(_) => REFUSALS.into(),
         Error::WaitedTooLong { .. } => vec!["TimeoutError", "JobTimeoutError", "InferenceEndpointTimeoutError"],
         Error::Io(err) if err.kind() == std::io::ErrorKind::NotFound => vec!["FileNotFoundError"],
@@ -344,7 +416,8 @@ fn python_names(err: &Error) -> Vec<&'static str> {
 fn names_of_cache_error(err: &hub_cache::Error) -> Vec<&'static str> {
     match err {
         hub_cache::Error::Http(err) => python_names(err),
-        hub_cache::Error::Invalid(_) => REFUSALS.into(),
+        hub_cache::Error::Invalid(_) | hub_cache::Error::CannotForce { .. } => REFUSALS.into(),
+        hub_cache::Error::UnknownRevision { .. } => vec!["ValueError", "RevisionResolutionError"],
         hub_cache::Error::NotCached { .. } => vec!["LocalEntryNotFoundError", "RevisionResolutionError"],
         hub_cache::Error::IncompleteSnapshot { .. } => vec!["IncompleteSnapshotError", "LocalEntryNotFoundError"],
         _ => vec![],

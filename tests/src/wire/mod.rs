@@ -141,7 +141,7 @@ pub async fn replay(vector: Vector) -> anyhow::Result<Verdict> {
 }
 
 async fn replay_in(vector: Vector, home: &Path) -> anyhow::Result<Verdict> {
-    let Some(call) = Call::named(&vector.op) else {
+    let Some(call) = Call::of(&vector) else {
         return Ok(Verdict::Unknown);
     };
     let replies = Replies::start(&vector).await;
