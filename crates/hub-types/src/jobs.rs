@@ -24,6 +24,62 @@ open_enum! {
         /// It runs.
         Running = "RUNNING",
     }
+
+    /// What a job runs on. The Hub's own list is `list_jobs_hardware`.
+    JobHardware {
+        /// Two processors.
+        CpuBasic = "cpu-basic",
+        /// Eight processors.
+        CpuUpgrade = "cpu-upgrade",
+        /// Processors for heavy work.
+        CpuPerformance = "cpu-performance",
+        /// The most processors.
+        CpuXl = "cpu-xl",
+        /// Nvidia T4, small.
+        T4Small = "t4-small",
+        /// Nvidia T4, medium.
+        T4Medium = "t4-medium",
+        /// One Nvidia L4.
+        L4x1 = "l4x1",
+        /// Four Nvidia L4.
+        L4x4 = "l4x4",
+        /// One Nvidia L40S.
+        L40sx1 = "l40sx1",
+        /// Four Nvidia L40S.
+        L40sx4 = "l40sx4",
+        /// Eight Nvidia L40S.
+        L40sx8 = "l40sx8",
+        /// Nvidia A10G, small.
+        A10gSmall = "a10g-small",
+        /// Nvidia A10G, large.
+        A10gLarge = "a10g-large",
+        /// Two Nvidia A10G.
+        A10gLargex2 = "a10g-largex2",
+        /// Four Nvidia A10G.
+        A10gLargex4 = "a10g-largex4",
+        /// One Nvidia A100.
+        A100Large = "a100-large",
+        /// Four Nvidia A100.
+        A100x4 = "a100x4",
+        /// Eight Nvidia A100.
+        A100x8 = "a100x8",
+        /// One Nvidia H200.
+        H200 = "h200",
+        /// Two Nvidia H200.
+        H200x2 = "h200x2",
+        /// Four Nvidia H200.
+        H200x4 = "h200x4",
+        /// Eight Nvidia H200.
+        H200x8 = "h200x8",
+        /// One Nvidia RTX PRO 6000.
+        RtxPro6000 = "rtx-pro-6000",
+        /// Two Nvidia RTX PRO 6000.
+        RtxPro6000x2 = "rtx-pro-6000x2",
+        /// Four Nvidia RTX PRO 6000.
+        RtxPro6000x4 = "rtx-pro-6000x4",
+        /// Eight Nvidia RTX PRO 6000.
+        RtxPro6000x8 = "rtx-pro-6000x8",
+    }
 }
 
 impl JobStage {
@@ -66,6 +122,22 @@ reply! {
         total_secs?: f64,
     }
 
+    /// The network group of a job: its members reach one another.
+    JobNetwork {
+        /// Its name.
+        group = String,
+        /// What the job is called in it.
+        aliases = Vec<String>,
+    }
+
+    /// The ports of a job that can be reached.
+    JobExpose {
+        /// All of them.
+        ports = Vec<u16>,
+        /// Those that everybody may reach.
+        ports_public = Vec<u16>,
+    }
+
     /// A job.
     JobInfo {
         /// Its id.
@@ -93,11 +165,17 @@ reply! {
         /// Its secrets' names: an array or an object, never values.
         secrets?: Value,
         /// What it runs on.
-        flavor?: String,
+        flavor?: JobHardware,
         /// Its labels.
         labels = BTreeMap<String, String>,
         /// What is mounted.
         volumes = Vec<Volume>,
+        /// The network group that it is in.
+        network?: JobNetwork,
+        /// How often it is begun again when it fails: one less than its attempts.
+        retry?: u64,
+        /// Its ports that can be reached.
+        expose?: JobExpose,
         /// How long it took.
         durations?: JobDurations,
         /// Who started it.
@@ -120,7 +198,7 @@ reply! {
         /// Its secrets' names.
         secrets?: Value,
         /// What it runs on.
-        flavor?: String,
+        flavor?: JobHardware,
         /// Seconds after which it is ended.
         timeout as "timeout" | "timeoutSeconds" ?: f64,
         /// Its labels.

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::Timestamp;
 use crate::model::reply;
+use crate::repos::{DatasetInfo, ModelInfo, SpaceInfo};
 use crate::users::{Organization, User};
 
 reply! {
@@ -16,6 +17,8 @@ reply! {
         user?: User,
         /// Where the claim stands.
         status?: String,
+        /// Since when it stands there.
+        status_last_changed_at?: Timestamp,
         /// Whether the claim is hidden.
         hidden?: bool,
     }
@@ -79,22 +82,53 @@ pub struct PaperInfo {
     /// That repository's stars.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub github_stars: Option<u64>,
-    /// Models that cite it, as the Hub sent them.
+    /// Models that cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub linked_models: Option<Vec<Value>>,
-    /// Datasets that cite it, as the Hub sent them.
+    pub linked_models: Option<Vec<ModelInfo>>,
+    /// Datasets that cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub linked_datasets: Option<Vec<Value>>,
-    /// Spaces that cite it, as the Hub sent them.
+    pub linked_datasets: Option<Vec<DatasetInfo>>,
+    /// Spaces that cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub linked_spaces: Option<Vec<Value>>,
+    pub linked_spaces: Option<Vec<SpaceInfo>>,
     /// How many models cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_total_models: Option<u64>,
     /// How many datasets cite it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub num_total_datasets: Option<u64>,
+    /// All other fields, of the wrapper and of what is inside it, as the Hub sent them.
+    #[serde(flatten)]
+    pub other: Map<String, Value>,
 }
+
+/// What a paper's fields are called on the wire.
+const NAMES: [&str; 24] = [
+    "paper",
+    "id",
+    "authors",
+    "publishedAt",
+    "submittedOnDailyAt",
+    "title",
+    "summary",
+    "upvotes",
+    "discussionId",
+    "source",
+    "numComments",
+    "submittedBy",
+    "submittedOnDailyBy",
+    "ai_summary",
+    "ai_keywords",
+    "organization",
+    "projectPage",
+    "githubRepo",
+    "githubStars",
+    "linkedModels",
+    "linkedDatasets",
+    "linkedSpaces",
+    "numTotalModels",
+    "numTotalDatasets",
+];
 
 impl<'de> Deserialize<'de> for PaperInfo {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -140,6 +174,13 @@ impl<'de> Deserialize<'de> for PaperInfo {
             linked_spaces: read(first(outer_only, "linkedSpaces")),
             num_total_models: read(first(outer_only, "numTotalModels")),
             num_total_datasets: read(first(outer_only, "numTotalDatasets")),
+            // The wrapper's own stand last and win.
+            other: inner
+                .iter()
+                .chain(&outer)
+                .filter(|(name, _)| !NAMES.contains(&name.as_str()))
+                .map(|(name, value)| (name.clone(), value.clone()))
+                .collect(),
         })
     }
 }
@@ -184,5 +225,11 @@ mod tests {
         assert_eq!(flat.published_at.unwrap().to_string(), "2024-07-01T00:00:00.000Z");
         assert_eq!(flat.submitted_at.unwrap().to_string(), "2024-07-03T00:00:00.000Z");
         assert!(serde_json::from_str::<PaperInfo>("{}").is_err());
+        let kept: PaperInfo =
+            serde_json::from_str(r#"{"paper":{"id":"1","x":1,"y":1},"x":2,"thumbnail":"/t.png"}"#).unwrap();
+        assert_eq!(
+            serde_json::Value::Object(kept.other),
+            serde_json::json!({"x": 2, "y": 1, "thumbnail": "/t.png"})
+        );
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::Timestamp;
 use crate::model::{open_enum, reply};
@@ -44,6 +45,14 @@ open_enum! {
         CpuBasic = "cpu-basic",
         /// Eight processors.
         CpuUpgrade = "cpu-upgrade",
+        /// Processors for heavy work.
+        CpuPerformance = "cpu-performance",
+        /// The most processors.
+        CpuXl = "cpu-xl",
+        /// Eight Intel Sapphire Rapids.
+        Sprx8 = "sprx8",
+        /// AWS Inferentia2.
+        Inf2x6 = "inf2x6",
         /// Shared GPUs.
         ZeroA10g = "zero-a10g",
         /// Nvidia T4, small.
@@ -74,6 +83,10 @@ open_enum! {
         A100x4 = "a100x4",
         /// Eight Nvidia A100.
         A100x8 = "a100x8",
+        /// One Nvidia H100.
+        H100 = "h100",
+        /// Eight Nvidia H100.
+        H100x8 = "h100x8",
         /// One Nvidia RTX PRO 6000.
         RtxPro6000 = "rtx-pro-6000",
         /// Two Nvidia RTX PRO 6000.
@@ -104,6 +117,32 @@ reply! {
         requested?: SpaceHardware,
     }
 
+    /// How many copies of a Space there are.
+    RuntimeReplicas {
+        /// How many are wanted: a number, or `auto`.
+        requested?: Value,
+        /// How many run.
+        current?: u64,
+    }
+
+    /// An address of a Space.
+    RuntimeDomain {
+        /// The host.
+        domain = String,
+        /// `READY` or `PENDING`.
+        stage?: String,
+        /// Whether it is one of the owner's own.
+        is_custom?: bool,
+    }
+
+    /// What became of a change that was to take effect without a restart.
+    HotReloading {
+        /// `created` or `canceled`.
+        status?: String,
+        /// A hash for each copy of the Space, and where it stands, as the Hub sent them.
+        replica_statuses = Vec<Value>,
+    }
+
     /// How a Space runs.
     SpaceRuntime {
         /// Where it stands.
@@ -118,6 +157,12 @@ reply! {
         dev_mode = bool,
         /// What is mounted.
         volumes = Vec<Volume>,
+        /// How many copies of it there are.
+        replicas?: RuntimeReplicas,
+        /// Its addresses.
+        domains = Vec<RuntimeDomain>,
+        /// What became of the last change without a restart.
+        hot_reloading?: HotReloading,
         ..
     }
 

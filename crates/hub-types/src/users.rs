@@ -40,6 +40,7 @@ reply! {
         num_followers?: u64,
         /// Their organisations.
         orgs = Vec<Organization>,
+        ..
     }
 
     /// An organisation.

@@ -34,6 +34,8 @@ operation! {
         owner: OneOrMany<String>,
         /// Only those that hold these items, as typed paths: `models/ada/demo`, `papers/2311.12983`.
         item: OneOrMany<String>,
+        /// Only those whose title or description has this in it. An extension beyond the Python client.
+        q: String,
         /// What comes first. By default what is visited most now.
         sort: CollectionSort,
         /// At most this many.
@@ -50,7 +52,10 @@ impl ListCollectionsArgs {
         for item in self.item.unwrap_or_default().0 {
             request = request.query("item", item);
         }
-        request = request.query_opt("sort", self.sort).query_opt("limit", self.limit);
+        request = request
+            .query_opt("q", self.q)
+            .query_opt("sort", self.sort)
+            .query_opt("limit", self.limit);
         Ok(Items::paged(api, request).limited(self.limit))
     }
 }

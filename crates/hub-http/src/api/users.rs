@@ -101,19 +101,6 @@ macro_rules! users_of {
 }
 
 users_of! {
-    /// Lists an organisation's members.
-    ///
-    /// Endpoint: `GET /api/organizations/{organization}/members`
-    ///
-    /// ```no_run
-    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
-    /// for member in api.list_organization_members("huggingface").wait()? {
-    ///     println!("{}", member?.username);
-    /// }
-    /// # Ok(()) }
-    /// ```
-    list_organization_members ListOrganizationMembers ListOrganizationMembersArgs organization "organizations" "members";
-
     /// Lists who follows an organisation.
     ///
     /// Endpoint: `GET /api/organizations/{organization}/followers`
@@ -153,6 +140,46 @@ users_of! {
     /// # Ok(()) }
     /// ```
     list_user_following ListUserFollowing ListUserFollowingArgs username "users" "following";
+}
+
+operation! {
+    impl HfApi, Error;
+
+    /// Lists an organisation's members.
+    ///
+    /// Endpoint: `GET /api/organizations/{organization}/members`
+    ///
+    /// ```no_run
+    /// # fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// for member in api.list_organization_members("huggingface").wait()? {
+    ///     println!("{}", member?.username);
+    /// }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Http`] with status 404 when there is no such account; see [`Error`] for those any call can return.
+    pub fn list_organization_members(
+        /// The account's name.
+        organization: String,
+    ) -> ListOrganizationMembers(ListOrganizationMembersArgs) => stream User {
+        /// Only the member with this address, which must be of a domain of the organisation's; for its administrators.
+        /// An extension beyond the Python client.
+        email: String,
+        /// At most this many. An extension beyond the Python client.
+        limit: u64,
+    }
+}
+
+impl ListOrganizationMembersArgs {
+    async fn run(self, api: HfApi) -> Result<Items<User>> {
+        let name = super::segment("organization", &self.organization)?;
+        let request = Request::get(format!("/api/organizations/{name}/members"))
+            .query_opt("email", self.email)
+            .query_opt("limit", self.limit);
+        Ok(Items::paged(api, request).limited(self.limit))
+    }
 }
 
 operation! {

@@ -1,5 +1,6 @@
 //! What a job is made of, and which settings of it cannot be right.
 
+use hub_types::jobs::JobHardware;
 use hub_types::spaces::Volume;
 use hub_types::{OneOrMany, Sha256, ValidationError};
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ pub(super) struct JobBody {
     pub(super) command: Vec<String>,
     pub(super) env: Option<Variables>,
     pub(super) secrets: Option<Secrets>,
-    pub(super) flavor: Option<String>,
+    pub(super) flavor: Option<JobHardware>,
     pub(super) timeout: Option<Value>,
     pub(super) attempts: Option<u64>,
     pub(super) name: Option<String>,
@@ -60,7 +61,7 @@ impl JobBody {
             "command": self.command,
             "arguments": [],
             "environment": self.env.unwrap_or_default(),
-            "flavor": self.flavor.as_deref().unwrap_or("cpu-basic"),
+            "flavor": self.flavor.unwrap_or(JobHardware::CpuBasic),
             "labels": labels,
         });
         match space {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hub_types::OneOrMany;
-use hub_types::jobs::{HardwareInfo, JobInfo, JobStage};
+use hub_types::jobs::{HardwareInfo, JobHardware, JobInfo, JobStage};
 use hub_types::spaces::Volume;
 use serde_json::{Value, json};
 
@@ -66,7 +66,7 @@ operation! {
         /// Its secrets: environment that nobody can read afterwards.
         secrets: Secrets,
         /// What to run on. `cpu-basic` by default.
-        flavor: String,
+        flavor: JobHardware,
         /// After how long it is ended: seconds, or text like `30m`, `2h`, `1d`. 30 minutes by default.
         timeout: Value,
         /// How often it is run until it ends well, the first time included.

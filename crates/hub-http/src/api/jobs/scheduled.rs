@@ -1,7 +1,7 @@
 //! Jobs on a schedule.
 
 use hub_types::OneOrMany;
-use hub_types::jobs::{JobInfo, ScheduledJobInfo};
+use hub_types::jobs::{JobHardware, JobInfo, ScheduledJobInfo};
 use hub_types::spaces::Volume;
 use serde_json::{Value, json};
 
@@ -51,7 +51,7 @@ operation! {
         /// Its secrets: environment that nobody can read afterwards.
         secrets: Secrets,
         /// What to run on. `cpu-basic` by default.
-        flavor: String,
+        flavor: JobHardware,
         /// After how long a run is ended: seconds, or text like `30m`, `2h`, `1d`. 30 minutes by default.
         timeout: Value,
         /// How often a run is repeated until it ends well, the first time included.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use hub_types::buckets::BucketId;
-use hub_types::jobs::{JobInfo, ScheduledJobInfo};
+use hub_types::jobs::{JobHardware, JobInfo, ScheduledJobInfo};
 use hub_types::spaces::Volume;
 use hub_types::{OneOrMany, Sha256, ValidationError};
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ operation! {
         /// Its secrets: environment that nobody can read afterwards.
         secrets: Secrets,
         /// What to run on. `cpu-basic` by default.
-        flavor: String,
+        flavor: JobHardware,
         /// After how long it is ended: seconds, or text like `30m`, `2h`, `1d`. 30 minutes by default.
         timeout: Value,
         /// How often it is run until it ends well, the first time included.
@@ -164,7 +164,7 @@ operation! {
         /// Its secrets: environment that nobody can read afterwards.
         secrets: Secrets,
         /// What to run on. `cpu-basic` by default.
-        flavor: String,
+        flavor: JobHardware,
         /// After how long a run is ended: seconds, or text like `30m`, `2h`, `1d`. 30 minutes by default.
         timeout: Value,
         /// How often a run is repeated until it ends well, the first time included.
