@@ -54,6 +54,16 @@ impl TokenSource {
         }
     }
 
+    /// Where tokens are stored, if anywhere.
+    pub(crate) fn store(&self) -> Option<TokenStore> {
+        self.store.clone()
+    }
+
+    /// Whether another token goes before the stored one.
+    pub(crate) fn is_overridden(&self) -> bool {
+        self.oidc.is_some() || self.environment.is_some()
+    }
+
     /// What the environment says. A token there that no header can carry is an error that names the variable.
     pub(crate) fn from_env(env: &Env) -> Result<Self, ValidationError> {
         Ok(Self {

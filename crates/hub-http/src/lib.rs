@@ -43,6 +43,7 @@ mod endpoint;
 mod error;
 mod events;
 mod job;
+mod login;
 mod oidc;
 mod operation;
 mod page;
@@ -65,6 +66,7 @@ pub use client::{HfApi, HfApiBuilder};
 pub use endpoint::DEFAULT_ENDPOINT;
 pub use error::{Error, Reply, Result};
 pub use job::Job;
+pub use login::{LogIn, LogInArgs, Login};
 #[doc(hidden)]
 pub use operation::{__Data, __required, __set};
 pub use operation::{BoxFuture, Operation};

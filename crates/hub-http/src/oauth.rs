@@ -30,7 +30,7 @@ use url::Url;
 use crate::auth::TokenChoice;
 use crate::client::HfApi;
 use crate::error::{Error, Result};
-use crate::oidc::{seconds, secret};
+use crate::oidc::{Confidential, seconds, secret};
 use crate::operation;
 use crate::operation::BoxFuture;
 use crate::request::Request;
@@ -236,7 +236,7 @@ enum Answer {
 }
 
 impl Answer {
-    fn of(asked: Result<(String, Value)>) -> Self {
+    fn of(asked: Result<(String, Confidential)>) -> Self {
         match asked {
             Ok((_, reply)) => Self::of_reply(&reply).unwrap_or(Self::Unclear(None)),
             Err(err) => {
@@ -272,13 +272,13 @@ fn shortened(text: &str) -> String {
 
 /// Sends a request that is answered quickly or not at all; gives the address and the reply's JSON. That holds secrets,
 /// so a parser's complaint, which may quote them, gets into no error.
-async fn ask(api: &HfApi, request: Request) -> Result<(String, Value)> {
+async fn ask(api: &HfApi, request: Request) -> Result<(String, Confidential)> {
     let timeout = api.shared.config.download_timeout;
     let url = format!("{}{}", api.endpoint(), request.target);
     match tokio::time::timeout(timeout, api.send_whole(request)).await {
         Ok(sent) => {
             let (_, body) = sent?;
-            let reply = serde_json::from_slice(&body).map_err(|_| Error::malformed(&url, "expected JSON"))?;
+            let reply = Confidential::read(body).ok_or_else(|| Error::malformed(&url, "expected JSON"))?;
             Ok((url, reply))
         }
         Err(elapsed) => Err(Error::Timeout {

@@ -8,10 +8,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use http::header::AUTHORIZATION;
 use hub_types::env::{self, Env};
 use hub_types::{Token, ValidationError};
 use serde_json::{Value, json};
+use zeroize::Zeroize as _;
 
 use crate::auth::{TokenChoice, environment_token};
 use crate::client::HfApi;
@@ -143,13 +145,50 @@ async fn from_github(api: &HfApi, address: &str, token: &Token) -> Result<Token>
 }
 
 /// The reply's JSON. It holds secrets, so no parser's complaint, which may quote them, gets into the error.
-async fn send(api: &HfApi, request: Request, problem: &str) -> Result<Value> {
+async fn send(api: &HfApi, request: Request, problem: &str) -> Result<Confidential> {
     match api.send_whole(request).await {
-        Ok((_, body)) => serde_json::from_slice(&body).map_err(|_| failed("the answer is not JSON")),
+        Ok((_, body)) => Confidential::read(body).ok_or_else(|| failed("the answer is not JSON")),
         Err(err) => Err(Error::TokenExchange {
             problem: problem.to_owned(),
             source: Some(Box::new(err)),
         }),
+    }
+}
+
+/// A reply that holds secrets: its texts are cleared when it is dropped.
+pub(crate) struct Confidential(Value);
+
+impl Confidential {
+    /// The reply's JSON. What was read is cleared, where nobody else holds it.
+    pub(crate) fn read(body: Bytes) -> Option<Self> {
+        let value = serde_json::from_slice(&body).ok().map(Self);
+        if let Ok(mut body) = body.try_into_mut() {
+            body.as_mut().zeroize();
+        }
+        value
+    }
+}
+
+impl std::ops::Deref for Confidential {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl Drop for Confidential {
+    fn drop(&mut self) {
+        clear(&mut self.0);
+    }
+}
+
+fn clear(value: &mut Value) {
+    match value {
+        Value::String(text) => text.zeroize(),
+        Value::Array(items) => items.iter_mut().for_each(clear),
+        Value::Object(members) => members.values_mut().for_each(clear),
+        _ => {}
     }
 }
 

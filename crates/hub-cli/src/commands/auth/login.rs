@@ -1,9 +1,7 @@
 //! `hub auth login`
 
-use hub_http::TokenChoice;
 use hub_http::stored_tokens::{StoredToken, TokenStore};
-use hub_types::Token;
-use hub_types::account::{AccessToken, WhoAmI};
+use hub_types::{Secret, Token};
 
 use super::{AddToGitCredential, add_to_git, environment_token, refuse_local};
 use crate::cli::switch;
@@ -42,17 +40,6 @@ impl Args {
                 sign_in(context)?
             }
         };
-        if token.reveal().starts_with("api_org") {
-            return Err(Failure::usage("You must use your personal account token, not an organization token.").into());
-        }
-        let api = context.api()?.with_token(TokenChoice::Explicit(token.clone()));
-        let me = context.block_on(async move { Ok(api.whoami().await?) })?;
-        let access = access_token(&me);
-        match access.and_then(|access| access.role.as_deref()) {
-            Some(role) => out.log(&format!("Token is valid (permission: {role}).")),
-            None => out.log("Token is valid."),
-        }
-        let name = token_name(&me);
         let env = &context.settings.env;
         let store = TokenStore::from_env(env);
         if store.stored()?.is_unreadable() {
@@ -61,7 +48,19 @@ impl Args {
                 store.stored_tokens_path().display()
             ));
         }
-        store.login(&name, entry)?;
+        let refresh_token = entry.refresh_token().map(|token| Secret::from(token.reveal()));
+        let login = context
+            .api()?
+            .login(token.reveal())
+            .refresh_token(refresh_token)
+            .expires_at(entry.expires_at());
+        let login = context.block_on(async move { Ok(login.await?) })?;
+        let (me, name) = (login.account, login.name);
+        let access = me.auth.as_ref().and_then(|auth| auth.access_token.as_ref());
+        match access.and_then(|access| access.role.as_deref()) {
+            Some(role) => out.log(&format!("Token is valid (permission: {role}).")),
+            None => out.log("Token is valid."),
+        }
         match (self.add_to_git_credential.get(), &context.settings.token) {
             (true, Some(token)) => add_to_git(context, token)?,
             (true, None) => {
@@ -134,18 +133,4 @@ fn sign_in(context: &Context) -> anyhow::Result<(Token, StoredToken)> {
         out.log("Note: This token will be refreshed automatically when it expires.");
     }
     Ok((granted.access_token.clone(), granted.to_stored()))
-}
-
-fn access_token(me: &WhoAmI) -> Option<&AccessToken> {
-    me.auth.as_ref()?.access_token.as_ref()
-}
-
-/// The name that the token's owner gave it, in a form that a section of the file can have.
-fn token_name(me: &WhoAmI) -> String {
-    let shown = access_token(me).and_then(|access| access.display_name.as_deref());
-    let clean: String = shown.unwrap_or_default().chars().filter(|c| !c.is_control()).collect();
-    match clean.trim() {
-        "" => format!("oauth-{}", me.name),
-        name => name.to_owned(),
-    }
 }
