@@ -150,6 +150,14 @@ pub enum Error {
         /// What was to be changed, and why it was not.
         failed: Vec<(String, String)>,
     },
+    /// An Inference Endpoint could not be deployed or changed.
+    #[error("the endpoint {name} cannot be deployed: {problem}")]
+    NotDeployed {
+        /// The endpoint's name.
+        name: String,
+        /// What the service says of it.
+        problem: String,
+    },
     /// The repo has no safetensors weights: neither `model.safetensors` nor its index.
     #[error("{repo} has no safetensors weights: neither model.safetensors nor model.safetensors.index.json")]
     NoSafetensors {

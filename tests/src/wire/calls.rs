@@ -156,7 +156,7 @@ fn table() -> Vec<Call> {
         commits: ListRepoRefs, CreateBranch, DeleteBranch, CreateTag, DeleteTag, SuperSquashHistory, PermanentlyDeleteLfsFiles;
         datasets: ListDatasetParquetFiles, GetDatasetLeaderboard;
         discussions: GetDiscussionDetails, CreateDiscussion, CreatePullRequest, CommentDiscussion, EditDiscussionComment, HideDiscussionComment, RenameDiscussion, ChangeDiscussionStatus, MergePullRequest, UploadAttachment;
-        endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, CreateInferenceEndpointFromCatalog, ListInferenceCatalog, GetInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
+        endpoints: ListInferenceEndpoints, ResumeInferenceEndpoint, DeleteInferenceEndpoint, CreateInferenceEndpoint, UpdateInferenceEndpoint, CreateInferenceEndpointFromCatalog, ListInferenceCatalog, GetInferenceEndpoint, WaitForInferenceEndpoint, PauseInferenceEndpoint, ScaleToZeroInferenceEndpoint, ListInferenceEndpointsHardware;
         files: ListRepoFiles, GetPathsInfo, OpenFile;
         gguf: GetGgufMetadata;
         jobs: RunJob, CancelJob, UpdateJobExpose, UpdateJobLabels, WaitForJob, ListJobsHardware, CreateScheduledJob, ListScheduledJobs, InspectScheduledJob, TriggerScheduledJob, UpdateScheduledJobSchedule, UpdateScheduledJobLabels, InspectJob, RerunJob, DeleteScheduledJob, SuspendScheduledJob, ResumeScheduledJob, RunUvJob, CreateScheduledUvJob, SyncJobVolume;
@@ -398,6 +398,7 @@ fn python_names(err: &Error) -> Vec<&'static str> {
         Error::JobNotFound(_) => vec!["JobNotFoundError"],
         Error::BadRequest(_) => vec!["BadRequestError"],
         Error::Batch { .. } => vec!["BucketBatchError"],
+        Error::NotDeployed { .. } => vec!["InferenceEndpointError"],
         Error::NoSafetensors { .. } => vec!["NotASafetensorsRepoError"],
         // There, other replies that make no sense end in whatever error comes of it.
         Error::MalformedReply { .. } => vec!["SafetensorsParsingError"],

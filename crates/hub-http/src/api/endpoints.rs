@@ -13,6 +13,10 @@ use crate::error::{Error, Result};
 use crate::operation;
 use crate::request::Request;
 
+mod wait;
+
+pub use wait::{WaitForInferenceEndpoint, WaitForInferenceEndpointArgs};
+
 /// Names and values for an endpoint's or a job's environment; `Debug` shows the names alone, for a value may be a key.
 #[derive(Clone, Default, PartialEq, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
