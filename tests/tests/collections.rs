@@ -140,7 +140,7 @@ fn others_see_what_they_may_see_of_a_collection() {
         .add_collection_item(&outer.slug, "ada/open", "planet")
         .wait()
         .unwrap_err();
-    assert!(matches!(err, Error::BadRequest(_)), "{err}");
+    assert!(matches!(err, Error::Invalid(_)), "{err}");
     let note = "x".repeat(501);
     let err = bob
         .update_collection_item(&outer.slug, &outer.items[0].item_object_id)
