@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::{HeaderMap, Method, StatusCode};
 use hub_types::{RepoId, RepoType, Token, ValidationError};
 
-use crate::retry::RateLimit;
+use crate::retry::{self, RateLimit};
 
 /// The result of an operation.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -532,10 +532,7 @@ impl ErrorReply<'_> {
             request_id,
             code: self.header("x-error-code"),
             server_message,
-            retry_after: self
-                .header("retry-after")
-                .and_then(|v| v.parse().ok())
-                .map(Duration::from_secs),
+            retry_after: retry::retry_after(self.headers),
             rate_limit: RateLimit::from_headers(self.headers).filter(|limit| limit.remaining == 0),
             repo_commit: self.header("x-repo-commit"),
             repo: repo_of(path_of(self.url)),

@@ -1,8 +1,8 @@
 //! When a request is sent again, and after which wait.
 //!
 //! As the Python client's `utils.http_backoff`: six statuses, five retries, waits of 1, 2, 4, 8 and 8 seconds; a
-//! `RateLimit` header that says nothing is left, or a `Retry-After` in seconds, wins over those. A little randomness is
-//! added to the former, so that many clients do not come back at one moment.
+//! `RateLimit` header that says nothing is left, or a `Retry-After` in seconds or as a date, wins over those, up to ten
+//! minutes. A little randomness is added to the former, so that many clients do not come back at one moment.
 
 use std::fmt;
 use std::time::Duration;
@@ -32,9 +32,13 @@ impl Default for RetryPolicy {
     }
 }
 
+/// The longest wait that a server may ask for. One that wants more is not waited for at all: nobody who looks at a program
+/// that sleeps for a day can tell that it will go on.
+const MOST_ASKED: Duration = Duration::from_secs(600);
+
 impl RetryPolicy {
     /// How long to wait before retry number `retry` (1 for the first), given the reply's headers if there was a reply.
-    /// `None` when it is time to give up. `jitter`, from 0 to 1, makes a wait of ours up to a tenth longer; one that
+    /// `None` when it is time to give up, also because the server asks for more than ten minutes. `jitter`, from 0 to 1, makes a wait of ours up to a tenth longer; one that
     /// the server named stays as it is.
     pub(crate) fn wait(&self, retry: u32, reply: Option<(u16, &HeaderMap)>, jitter: f64) -> Option<Duration> {
         if retry > self.max_retries {
@@ -45,15 +49,10 @@ impl RetryPolicy {
                 && let Some(limit) = RateLimit::from_headers(headers)
                 && limit.remaining == 0
             {
-                return Some(limit.reset + Duration::from_secs(1));
+                return as_asked(limit.reset);
             }
-            let retry_after = headers.get("retry-after").and_then(|value| value.to_str().ok());
-            if let Some(seconds) = retry_after
-                && !seconds.is_empty()
-                && seconds.bytes().all(|b| b.is_ascii_digit())
-                && let Ok(seconds) = seconds.parse::<u32>()
-            {
-                return Some(Duration::from_secs(u64::from(seconds) + 1));
+            if let Some(asked) = retry_after(headers) {
+                return as_asked(asked);
             }
         }
         let doubled = self.first_wait.saturating_mul(1 << retry.saturating_sub(1).min(16));
@@ -68,8 +67,24 @@ impl RetryPolicy {
             Some(limit) if reply.status == 429 => Some(limit.reset),
             _ => reply.retry_after,
         });
-        Some(asked.map_or(doubled, |asked| asked + Duration::from_secs(1)))
+        asked.map_or(Some(doubled), as_asked)
     }
+}
+
+fn as_asked(asked: Duration) -> Option<Duration> {
+    (asked <= MOST_ASKED).then(|| asked + Duration::from_secs(1))
+}
+
+/// What `Retry-After` says: seconds, or a moment (RFC 9110, 10.2.3). `None` where it is neither.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("retry-after")?.to_str().ok()?.trim();
+    if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+        // More digits than fit are more than anybody waits.
+        return Some(Duration::from_secs(u64::from(text.parse().unwrap_or(u32::MAX))));
+    }
+    let moment = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(text).ok()?;
+    let seconds = moment.duration_since(jiff::Timestamp::now()).as_secs();
+    Some(Duration::from_secs(u64::try_from(seconds).unwrap_or(0)))
 }
 
 /// The statuses after which the same request may succeed.
@@ -176,9 +191,42 @@ mod tests {
         check(503, &[("ratelimit", "\"api\";r=0;t=55")], 1);
         check(503, &[("retry-after", "120")], 121);
         check(503, &[("retry-after", "Wed, 21 Oct 2026 07:28:00 GMT")], 1);
+        check(503, &[("retry-after", "600")], 601);
         check(503, &[("retry-after", "-1")], 1);
         check(503, &[("retry-after", "")], 1);
         check(429, &[("ratelimit", "garbage"), ("retry-after", "7")], 8);
+    }
+
+    #[test]
+    fn a_moment_is_waited_for() {
+        let soon = jiff::Timestamp::now() + Duration::from_secs(100);
+        let text = jiff::fmt::rfc2822::DateTimePrinter::new()
+            .timestamp_to_rfc9110_string(&soon)
+            .unwrap();
+        let headers = headers(&[("retry-after", &text)]);
+        let wait = RetryPolicy::default().wait(1, Some((503, &headers)), 0.0).unwrap();
+        assert!((98..=101).contains(&wait.as_secs()), "{text}: {wait:?}");
+    }
+
+    #[test]
+    fn nobody_waits_for_hours() {
+        for text in [
+            "601",
+            "86400",
+            "4294967296",
+            "18446744073709551615",
+            "99999999999999999999",
+        ] {
+            let headers = headers(&[("retry-after", text)]);
+            assert_eq!(
+                RetryPolicy::default().wait(1, Some((503, &headers)), 0.0),
+                None,
+                "{text}"
+            );
+            assert!(retry_after(&headers).unwrap() > MOST_ASKED, "{text}");
+        }
+        let headers = headers(&[("ratelimit", "\"api\";r=0;t=86400")]);
+        assert_eq!(RetryPolicy::default().wait(1, Some((429, &headers)), 0.0), None);
     }
 
     #[test]

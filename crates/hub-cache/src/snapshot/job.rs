@@ -522,7 +522,13 @@ async fn lane(queue: Arc<Mutex<VecDeque<Vec<FileJob>>>>, ground: Option<Arc<Grou
             (Some(small), Some(ground)) if group.len() == 1 && ground.takes(&group[0]) => {
                 small.bring(group.remove(0)).await?;
             }
-            _ => Box::pin(bring_group(group)).await?,
+            _ => {
+                // Others may be waiting for what it has brought: not as long as a large file takes.
+                if let Some(small) = &mut small {
+                    small.end().await?;
+                }
+                Box::pin(bring_group(group)).await?;
+            }
         }
     }
     match &mut small {

@@ -32,6 +32,8 @@ const TINY: u64 = 32 << 10;
 const WHOLE: u64 = 16 << 20;
 /// How often it is looked whether more connections would help.
 const TICK: Duration = Duration::from_millis(25);
+/// For how long no other connection is tried once one was refused.
+const AFTER_REFUSAL: Duration = Duration::from_secs(60);
 
 impl HfApi {
     /// Fetches a file's bytes into `partial`, checks them, and leaves the rest to the caller: giving the file its name.
@@ -587,6 +589,11 @@ impl Fetch {
                             let wait = self.api.shared.config.retry.wait_after(1, &err).unwrap_or_default();
                             session.progress.retrying(1, wait, &err);
                             growth.retreat(lanes.len(), wait, Instant::now());
+                        }
+                        // A store may refuse so many connections while it serves those that are there.
+                        Err(Trouble::Fatal(err)) if !lanes.is_empty() && err.status().is_some() => {
+                            tracing::debug!(path = %self.origin.source.path, error = %err, left = lanes.len(), "a connection was refused");
+                            growth.retreat(lanes.len(), AFTER_REFUSAL, Instant::now());
                         }
                         Err(trouble) => {
                             lanes.shutdown().await;

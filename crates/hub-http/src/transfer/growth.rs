@@ -123,7 +123,7 @@ impl Growth {
         self.target = left.clamp(1, self.cap);
         self.before = self.before.or(Some((0.0, 1)));
         self.settled = true;
-        self.hold = Some(now + wait);
+        self.hold = now.checked_add(wait);
         self.mark = None;
     }
 }

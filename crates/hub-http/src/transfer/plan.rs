@@ -78,6 +78,11 @@ pub(super) struct Segment {
     first: AtomicU64,
     /// When they last arrived.
     last: AtomicU64,
+    /// When the time began in which its rate is measured, and where it was then.
+    mark: AtomicU64,
+    mark_position: AtomicU64,
+    /// The rate of the time before that, in bytes a second; the largest number until there was one.
+    rate_before: AtomicU64,
     /// Another connection fetches the same, since this one is slow.
     raced: AtomicBool,
 }
@@ -91,6 +96,9 @@ impl Segment {
             since: Instant::now(),
             first: u64::MAX.into(),
             last: 0.into(),
+            mark: 0.into(),
+            mark_position: range.start.into(),
+            rate_before: u64::MAX.into(),
             raced: false.into(),
         })
     }
@@ -109,6 +117,25 @@ impl Segment {
         let now = self.since.elapsed().as_millis() as u64;
         self.first.fetch_min(now, Ordering::Relaxed);
         self.last.store(now, Ordering::Relaxed);
+        let measured = now.saturating_sub(self.mark.load(Ordering::Relaxed));
+        if measured >= MARK_MILLISECONDS {
+            let came = position.saturating_sub(self.mark_position.swap(position, Ordering::Relaxed));
+            self.mark.store(now, Ordering::Relaxed);
+            self.rate_before.store(came * 1000 / measured, Ordering::Relaxed);
+        }
+    }
+
+    /// Bytes a second of late: what was fast at first may creep now.
+    fn late_rate(&self) -> f64 {
+        let measured = (self.since.elapsed().as_millis() as u64).saturating_sub(self.mark.load(Ordering::Relaxed));
+        let before = self.rate_before.load(Ordering::Relaxed);
+        if measured < MARK_MILLISECONDS / 2 && before != u64::MAX {
+            return before as f64;
+        }
+        let came = self
+            .position()
+            .saturating_sub(self.mark_position.load(Ordering::Relaxed));
+        came as f64 * 1000.0 / (measured.max(1)) as f64
     }
 
     pub(super) fn end(&self) -> u64 {
@@ -122,7 +149,7 @@ impl Segment {
     /// Whether it would take long for what is left: it has stopped, or creeps.
     fn is_slow(&self) -> bool {
         let now = self.since.elapsed();
-        let rate = (self.position() - self.start) as f64 / now.as_secs_f64().max(0.001);
+        let rate = self.late_rate();
         let silent = (now.as_millis() as u64).saturating_sub(self.last.load(Ordering::Relaxed));
         silent > SILENT_MILLISECONDS || now.as_secs_f64() > SLOW_SECONDS && self.left() as f64 > rate * SLOW_SECONDS
     }
@@ -182,6 +209,8 @@ const LEAST_SPLIT: u64 = 4 << 20;
 /// How many seconds it must still take for another connection to be of use, beside those in which that one waits.
 const LEAST_GAIN: f64 = 0.05;
 const SLOW_SECONDS: f64 = 3.0;
+/// For how long a rate is measured.
+const MARK_MILLISECONDS: u64 = 2000;
 const SILENT_MILLISECONDS: u64 = 2000;
 
 /// The plan of one file.
@@ -378,5 +407,30 @@ mod tests {
             }
             prop_assert!(plan.is_complete());
         }
+    }
+
+    #[test]
+    fn what_creeps_behind_a_fast_start_is_slow() {
+        let seconds = |count| Instant::now().checked_sub(Duration::from_secs(count)).unwrap();
+        let range = 0..16 << 20;
+        let most: u64 = (16 << 20) - 1024;
+        let segment = |since, mark: u64, rate_before: u64| Segment {
+            since,
+            position: most.into(),
+            last: 99_900.into(),
+            mark: mark.into(),
+            mark_position: (most - 3).into(),
+            rate_before: rate_before.into(),
+            ..Arc::into_inner(Segment::new(range.clone())).unwrap()
+        };
+        // Three bytes in the last three seconds, after megabytes.
+        let creeping = segment(seconds(100), 97_000, u64::MAX);
+        assert!(creeping.is_slow() && creeping.can_be_raced());
+        // The same number of bytes, at once.
+        assert!(!segment(seconds(100), 99_990, 5_000_000).is_slow());
+        assert!(segment(seconds(100), 99_990, 1).is_slow());
+        let fresh = Segment::new(range.clone());
+        fresh.arrived(1 << 20);
+        assert!(!fresh.is_slow());
     }
 }

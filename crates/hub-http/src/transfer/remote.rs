@@ -98,7 +98,19 @@ impl RemoteFile {
         if offset >= end {
             return Ok(Bytes::new());
         }
-        ByteReader::of(self.origin.clone(), offset, Some(end)).read_all().await
+        let bytes = ByteReader::of(self.origin.clone(), offset, Some(end))
+            .read_all()
+            .await?;
+        if (bytes.len() as u64) < end - offset {
+            return Err(self.ended(offset + bytes.len() as u64));
+        }
+        Ok(bytes)
+    }
+
+    /// The file ended before its size says.
+    fn ended(&self, position: u64) -> Error {
+        self.origin
+            .integrity(format!("{} bytes", self.size()), format!("{position} bytes"))
     }
 
     /// Reads several ranges. Those that lie close together come by one request, and a few requests run side by side.
@@ -266,6 +278,7 @@ impl RemoteReader {
                 (position, ByteReader::of(self.file.origin.clone(), position, Some(end)))
             }
         };
+        let file = self.file.clone();
         Box::pin(async move {
             let (mut at, mut reader) = stream;
             // What is passed over on the way is kept too: a step back may want it.
@@ -277,7 +290,9 @@ impl RemoteReader {
                         pieces.push((at, bytes));
                         at = next;
                     }
-                    Ok(None) => return (None, Ok(pieces)),
+                    // What was asked for ends here, or the file does, too early.
+                    Ok(None) if at >= reader.end() => return (None, Ok(pieces)),
+                    Ok(None) => return (None, Err(file.ended(at))),
                     Err(err) => return (None, Err(err)),
                 }
             }

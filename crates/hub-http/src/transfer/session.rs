@@ -354,7 +354,7 @@ impl Session {
         }
     }
 
-    /// Writes the journal; the `last` one is for a later process.
+    /// Writes the journal; before the `last` one, which is for a later process, what no hash vouches for is synced.
     pub(super) fn save(&self, saved: &mut Saved, last: bool) -> std::io::Result<()> {
         let (total, done) = {
             let plan = self.plan();
@@ -407,6 +407,10 @@ impl Session {
 
     /// Keeps what has arrived for later, if anything has. Blocks.
     pub(super) fn keep(&self) -> std::io::Result<()> {
+        self.keep_synced(true)
+    }
+
+    fn keep_synced(&self, sync: bool) -> std::io::Result<()> {
         let useful = {
             let plan = self.plan();
             plan.total().is_some() && !plan.done().is_empty()
@@ -415,17 +419,18 @@ impl Session {
             return self.discard();
         }
         let mut saved = self.saved();
-        self.save(&mut saved, true)?;
+        self.save(&mut saved, sync)?;
         saved.wanted = false;
         Ok(())
     }
 }
 
 impl Drop for Session {
-    /// A download that was dropped midway leaves its journal; a few hundred bytes.
+    /// A download that was dropped midway leaves its journal; a few hundred bytes. It is as a rule dropped on a thread that
+    /// must not wait for the disk, so that nothing is synced now.
     fn drop(&mut self) {
         let wanted = self.saved().wanted;
-        if wanted && let Err(err) = self.keep() {
+        if wanted && let Err(err) = self.keep_synced(false) {
             tracing::warn!(error = %err, "the journal of an interrupted download could not be written");
         }
     }

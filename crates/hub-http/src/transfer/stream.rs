@@ -7,12 +7,17 @@ use bytes::Bytes;
 use super::FileSource;
 use super::body::Body;
 use super::origin::{Origin, Trouble};
+use super::verify::{ContentHash, Hasher};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
 
 /// Reads from one offset to another, or to the file's end. A failure is met by asking again for what is missing.
+///
+/// A whole file is checked against its hash: what has been handed over cannot be taken back, but where it was wrong the
+/// end is an error.
 pub(crate) struct ByteReader {
     origin: Arc<Origin>,
+    start: u64,
     position: u64,
     end: u64,
     total: Option<u64>,
@@ -21,20 +26,27 @@ pub(crate) struct ByteReader {
     skip: u64,
     failures: u32,
     done: bool,
+    /// Whether the hash is to be checked, and what it should be and is so far.
+    checks: bool,
+    hash: Option<(ContentHash, Hasher)>,
 }
 
 impl ByteReader {
     /// Begins at `start` and ends before `end`, or where the file does.
     pub(crate) fn new(api: &HfApi, source: FileSource, start: u64, end: Option<u64>) -> Self {
-        // What has been handed over cannot be taken back, so its hash is not what tells a changed file apart.
+        // Its hash tells only at the end: that the file has changed meanwhile is told by the store's own word.
         let origin = Origin::new(api.clone(), source, false, false);
-        Self::of(Arc::new(origin), start, end)
+        Self {
+            checks: api.shared.config.verify && start == 0 && end.is_none(),
+            ..Self::of(Arc::new(origin), start, end)
+        }
     }
 
     /// The same of a file that others read too: what one reply tells, all know.
     pub(crate) fn of(origin: Arc<Origin>, start: u64, end: Option<u64>) -> Self {
         Self {
             origin,
+            start,
             position: start,
             end: end.unwrap_or(u64::MAX),
             total: None,
@@ -42,7 +54,14 @@ impl ByteReader {
             skip: 0,
             failures: 0,
             done: false,
+            checks: false,
+            hash: None,
         }
+    }
+
+    /// Before which place it ends; the largest number for the file's end.
+    pub(super) fn end(&self) -> u64 {
+        self.end
     }
 
     /// The next bytes, `None` at the end.
@@ -68,8 +87,15 @@ impl ByteReader {
                     self.origin.leave_xet();
                     self.body = None;
                 }
-                // Behind the last byte there is none.
-                Err(Trouble::Wrong(err)) if err.status() == Some(416) => self.done = true,
+                Err(Trouble::Wrong(err)) if err.status() == Some(416) => {
+                    let size = self.total.or_else(|| self.origin.known().size);
+                    // Behind the last byte there is none. Anywhere else the file is no longer what it was.
+                    if size.map_or(self.position > self.start, |size| self.position < size) {
+                        let expected = size.map_or("more".to_owned(), |size| format!("{size} bytes"));
+                        return Err(self.origin.integrity(expected, format!("{} bytes", self.position)));
+                    }
+                    self.finish()?;
+                }
                 Err(Trouble::Wrong(err) | Trouble::NoRanges(err) | Trouble::Fatal(err)) => return Err(err),
             }
         }
@@ -86,13 +112,20 @@ impl ByteReader {
                 self.total = self.total.or(opened.total);
                 // A server that ignores ranges begins at the beginning.
                 self.skip = if opened.body.whole { self.position } else { 0 };
+                if self.checks && self.position == 0 {
+                    let expected = self.origin.known().etag.as_ref().and_then(ContentHash::of_etag);
+                    self.hash = match (expected, self.total) {
+                        (Some(expected), Some(total)) => Some((expected, Hasher::new(expected, total))),
+                        _ => None,
+                    };
+                }
                 self.body.insert(opened.body)
             }
         };
         let Some(mut bytes) = body.next().await? else {
             let expected = self.total.map_or(self.position, |total| total.min(self.end));
             if self.position >= expected {
-                self.done = true;
+                self.finish().map_err(Trouble::Wrong)?;
             } else if self.skip > 0 || body.end != Some(self.position) {
                 return Err(Trouble::Again(
                     self.origin
@@ -105,12 +138,35 @@ impl ByteReader {
         let skipped = self.skip.min(bytes.len() as u64);
         self.skip -= skipped;
         let mut bytes = bytes.split_off(skipped as usize);
+        let length = bytes.len() as u64;
+        if let Some(total) = self.total
+            && length > total.saturating_sub(self.position)
+        {
+            let expected = format!("{total} bytes");
+            return Err(Trouble::Wrong(self.origin.integrity(expected, "more")));
+        }
         let room = self.end - self.position;
-        if bytes.len() as u64 > room {
+        if length > room {
             bytes.truncate(room as usize);
         }
         self.position += bytes.len() as u64;
+        if let Some((_, hasher)) = &mut self.hash {
+            hasher.update(&bytes);
+        }
         Ok((!bytes.is_empty()).then_some(bytes))
+    }
+
+    /// All bytes are there.
+    fn finish(&mut self) -> Result<()> {
+        self.done = true;
+        self.body = None;
+        if let Some((expected, hasher)) = self.hash.take() {
+            let found = hasher.finish();
+            if found != expected {
+                return Err(self.origin.integrity(expected, found));
+            }
+        }
+        Ok(())
     }
 
     /// Everything to the end.

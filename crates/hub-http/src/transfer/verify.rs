@@ -156,7 +156,7 @@ impl Verifier {
     pub(super) fn written(&self, batch: Batch) {
         let mut state = self.shared.lock();
         state.written.insert(batch.offset..batch.end());
-        while state.waiting_bytes + batch.len() > MOST_WAITING
+        while state.waiting_bytes + batch.room() > MOST_WAITING
             && state
                 .written
                 .run_end(state.position)
@@ -168,10 +168,10 @@ impl Verifier {
             state = self.shared.room.wait(state).unwrap_or_else(PoisonError::into_inner);
         }
         let next = state.position + MOST_WAITING;
-        if batch.offset >= state.position && batch.end() <= next && state.waiting_bytes + batch.len() <= MOST_WAITING {
-            state.waiting_bytes += batch.len();
+        if batch.offset >= state.position && batch.end() <= next && state.waiting_bytes + batch.room() <= MOST_WAITING {
+            state.waiting_bytes += batch.room();
             if let Some(old) = state.waiting.insert(batch.offset, batch) {
-                state.waiting_bytes -= old.len();
+                state.waiting_bytes -= old.room();
             }
         }
         drop(state);
@@ -235,7 +235,7 @@ fn next(shared: &Shared, position: u64) -> Option<Next> {
                 break;
             }
             let (offset, batch) = entry.remove_entry();
-            state.waiting_bytes -= batch.len();
+            state.waiting_bytes -= batch.room();
             shared.room.notify_all();
             if offset == position {
                 return Some(Next::Memory(batch));

@@ -50,6 +50,11 @@ impl Batch {
         self.bytes.len() as u64
     }
 
+    /// How much memory it takes, however little it holds.
+    pub(super) fn room(&self) -> u64 {
+        self.bytes.capacity() as u64
+    }
+
     /// For how long it has been gathered.
     pub(super) fn age(&self) -> Duration {
         self.since.elapsed()

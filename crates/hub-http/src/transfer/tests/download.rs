@@ -21,6 +21,7 @@ mod progress;
 mod requests;
 mod resume;
 mod streams;
+mod streams_wrong;
 mod wrong;
 
 const COMMIT: &str = "8f1f7d9c3f7f2a0f4e5b6c7d8e9fa0b1c2d3e4f5";

@@ -367,3 +367,19 @@ async fn without_a_hash_the_stores_etag_keeps_versions_apart() {
     test.fetch().await.unwrap();
     test.assert_complete(&new);
 }
+
+#[tokio::test]
+async fn a_store_that_refuses_more_connections_serves_the_one_that_is_there() {
+    let bytes = content(2 << 20);
+    let body = bytes.clone();
+    let server = Server::start(move |seen, number| match number {
+        1 => good(seen, &body).slow(),
+        2 => Answer::new("403 Forbidden").header("content-length", 0),
+        _ => good(seen, &body),
+    })
+    .await;
+    let test = Test::new(&server.url).knowing(&bytes);
+    test.fetch().await.unwrap();
+    test.assert_complete(&bytes);
+    assert!(server.seen().len() > 1, "more were tried");
+}
