@@ -56,23 +56,34 @@ pub(crate) fn run(sh: &Shell, words: &[&str]) -> Result<()> {
         .any(|case| is_wanted(case) && case.name.starts_with("xet-"));
     let peers = peers::Peers::find(sh, profile, with_xet)?;
     let bench = cases::Bench::start(sh, dir.path(), &peers, size)?;
+    let earlier = sh.read_file(TABLE).unwrap_or_default();
     let mut table = String::new();
     for case in cases::CASES {
+        let what = (case.what)(&bench);
         if !is_wanted(case) {
+            table += earlier_rows(&earlier, &what).unwrap_or_default();
             continue;
         }
-        let what = (case.what)(&bench);
         println!("\n{}: {what}", case.name);
         let tools = (case.tools)(&bench)?;
         let measured = in_turn(&tools, runs)?;
-        table += &rows(&what, &tools, &measured);
+        let rows = rows(&what, &tools, &measured, runs, size);
+        println!("{rows}");
+        table += &rows;
     }
-    let page = format!("{}{table}", head(sh, &peers, size, runs)?);
-    println!("\n{page}");
+    let page = format!("{}{table}", head(sh, &peers)?);
     if write {
         sh.write_file(TABLE, page)?;
     }
     Ok(())
+}
+
+/// What the page says of a case that is not measured now.
+fn earlier_rows<'a>(page: &'a str, what: &str) -> Option<&'a str> {
+    let start = page.find(&format!("\n## {what}\n"))?;
+    let section = &page[start..];
+    let end = section[1..].find("\n## ").map_or(section.len(), |end| end + 1);
+    Some(&section[..end])
 }
 
 /// A tool in a case: one run of it, from an empty state to the checked result.
@@ -114,9 +125,14 @@ fn in_turn(tools: &[Tool<'_>], runs: usize) -> Result<Vec<Measured>> {
     Ok(measured.iter().map(|runs| Measured::median(runs)).collect())
 }
 
-fn rows(what: &str, tools: &[Tool<'_>], measured: &[Measured]) -> String {
+fn rows(what: &str, tools: &[Tool<'_>], measured: &[Measured], runs: usize, size: u64) -> String {
+    let runs = runs.min(tools[0].most_runs);
+    let of = match tools[0].bytes == size << 20 {
+        true => format!(" of {size} MiB"),
+        false => String::new(),
+    };
     let mut rows = format!(
-        "\n## {what}\n\n| | time | rate | processor time | peak memory | `hub` is faster by |\n|---|---|---|---|---|---|\n"
+        "\n## {what}\n\nRuns{of}: {runs}.\n\n| | time | rate | processor time | peak memory | `hub` is faster by |\n|---|---|---|---|---|---|\n"
     );
     let ours = measured[0].wall.as_secs_f64();
     for (tool, measured) in tools.iter().zip(measured) {
@@ -138,7 +154,7 @@ fn rows(what: &str, tools: &[Tool<'_>], measured: &[Measured]) -> String {
     rows
 }
 
-fn head(sh: &Shell, peers: &peers::Peers, size: u64, runs: usize) -> Result<String> {
+fn head(sh: &Shell, peers: &peers::Peers) -> Result<String> {
     let cpu = sh.read_file("/proc/cpuinfo").unwrap_or_default();
     let cpu = cpu
         .lines()
@@ -156,10 +172,9 @@ fn head(sh: &Shell, peers: &peers::Peers, size: u64, runs: usize) -> Result<Stri
     let rustc = cmd!(sh, "rustc --version").quiet().read()?;
     Ok(format!(
         "# Benchmarks\n\n\
-         Written by `cargo xtask bench write`. Every tool of a case runs in turn, {runs} times (where a run takes minutes,\n\
-         fewer), in one go; times are medians of whole commands, memory is the largest of all runs. The large file has\n\
-         {size} MiB. Downloads come from nginx, which serves it as the Hub does, uploads go to `hub serve`, all on this\n\
-         machine: {cores} cores ({cpu}), {:.0} GiB, {kernel}, {rustc}.\n\
+         Written by `cargo xtask bench write`. Every tool of a case runs in turn (one that takes minutes, less often), in one\n\
+         go; times are medians of whole commands, memory is the largest of all runs. Downloads come from nginx, which\n\
+         serves files as the Hub does, uploads go to `hub serve`, all on this machine: {cores} cores ({cpu}), {:.0} GiB, {kernel}, {rustc}.\n\
          Xet goes to the storage that its own library has for tests, which both ends of a run share the processor with.\n\n\
          {}\n",
         memory as f64 / 1048576.0,
