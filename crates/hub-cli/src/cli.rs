@@ -94,7 +94,7 @@ pub(crate) struct GlobalArgs {
     /// Repeat a failed request up to this many times
     #[arg(long, global = true, value_name = "N", hide_short_help = true)]
     pub(crate) retries: Option<u32>,
-    /// Use at most this many connections for a download
+    /// Let downloads use at most this many connections together
     #[arg(long, global = true, value_name = "N", hide_short_help = true)]
     pub(crate) max_connections: Option<usize>,
     /// Let downloads take at most this many bytes a second, and uploads, such as 500K, 20M or 1G

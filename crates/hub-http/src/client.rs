@@ -9,7 +9,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use hub_types::account::WhoAmI;
 use hub_types::env::{self, Env};
 use hub_types::{Token, ValidationError};
-use tokio::sync::Semaphore;
 use url::Url;
 
 use crate::auth::{TokenChoice, TokenSource};
@@ -19,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::progress::ProgressHandle;
 use crate::queue::Queue;
 use crate::retry::RetryPolicy;
+use crate::transfer::connections::Connections;
 use crate::transfer::xet;
 
 /// A client of the Hub. Cheap to clone; every clone shares connections and configuration.
@@ -63,8 +63,8 @@ pub(crate) struct Shared {
         expect(dead_code, reason = "a build without Xet shares nothing")
     )]
     pub(crate) xet: xet::State,
-    /// Permits for connections beyond the first of each download, so that many at once do not open too many.
-    pub(crate) connections: Arc<Semaphore>,
+    /// What all downloads together may have.
+    pub(crate) connections: Connections,
 }
 
 impl Shared {
@@ -427,7 +427,8 @@ impl HfApiBuilder {
         self
     }
 
-    /// The most connections that one download uses, where more of them are faster. By default 32.
+    /// The most connections that the downloads of this client use together, where more of them are faster. Every file
+    /// that is under way has one. By default 32.
     pub fn max_connections(mut self, connections: usize) -> Self {
         self.max_connections = Some(connections);
         self
@@ -552,8 +553,7 @@ impl HfApiBuilder {
             system_bundle: self.system_bundle,
         };
         let calls = config.client(Some(CALL_IDLE_TIMEOUT), false)?;
-        let most = config.max_connections.saturating_mul(2).min(Semaphore::MAX_PERMITS);
-        let connections = Arc::new(Semaphore::new(most));
+        let connections = Connections::new(config.max_connections);
         let shared = Shared {
             config,
             calls,

@@ -94,7 +94,7 @@ variables! {
     ACTIONS_ID_TOKEN_REQUEST_TOKEN Secret "unset" "What GitHub Actions asks for them.";
     HF_DEVICE_CODE_OAUTH_CLIENT_ID Text "26be6b09-91c5-47da-9861-d2d2bb7a7e36" "OAuth client id of the device login.";
     HF_INFERENCE_ENDPOINTS_ENDPOINT Text "https://api.endpoints.huggingface.cloud/v2" "Base URL of Inference Endpoints.";
-    HUB_CONNECTIONS Number "32" "Most connections that one download uses.";
+    HUB_CONNECTIONS Number "32" "Most connections that downloads use together.";
     HUB_UPLOAD_TIMEOUT Seconds "120" "Seconds without movement after which an upload's request is given up.";
     HUB_BANDWIDTH_LIMIT Number "none" "Most bytes a second that downloads take together, and uploads.";
     HUB_VERIFY Text "on" "0 or off: downloaded bytes are not checked against their hash.";

@@ -145,6 +145,8 @@ impl Fetch {
     }
 
     async fn run(&mut self, resume: bool) -> Result<Fetched> {
+        let shared = self.api.shared.clone();
+        let _permit = shared.connections.first().await;
         let mut there = match resume {
             true => self.resume().await?,
             false => None,
@@ -610,7 +612,7 @@ impl Fetch {
                     let target = growth.tick(session.received.load(Ordering::Relaxed), Instant::now());
                     session.target.store(target, Ordering::Relaxed);
                     while lanes.len() < target && session.plan().has_work() {
-                        let Ok(permit) = self.api.shared.connections.clone().try_acquire_owned() else { break };
+                        let Some(permit) = self.api.shared.connections.more() else { break };
                         lanes.spawn(lane(session.clone(), None, Some(permit)));
                     }
                 }

@@ -12,6 +12,7 @@ use crate::progress::ProgressHandle;
 
 mod body;
 pub(crate) mod commit;
+pub(crate) mod connections;
 mod fetch;
 pub(crate) mod folder;
 mod growth;

@@ -57,7 +57,8 @@ pub(super) async fn lane(
         let (segment, mut body) = match first.take() {
             Some(first) => first,
             None => {
-                if permit.is_some() && session.lanes.load(Ordering::Relaxed) > session.target.load(Ordering::Relaxed) {
+                let too_many = session.lanes.load(Ordering::Relaxed) > session.target.load(Ordering::Relaxed);
+                if permit.is_some() && (too_many || session.origin.api.shared.connections.is_wanted()) {
                     return Ok(());
                 }
                 let segment = session.plan().take(most, true);

@@ -209,44 +209,34 @@ async fn a_server_without_ranges_that_cuts_is_tried_from_the_beginning() {
     assert_eq!(server.seen().len(), 3);
 }
 
-#[tokio::test]
-async fn more_connections_come_and_one_that_fails_does_no_harm() {
-    let bytes = Arc::new(content(64 << 20));
+/// A server of about 40 MB a second for each connection, of which the third breaks early if `breaks`: its address, and the
+/// most connections that there were at one time.
+async fn counting(bytes: Arc<Vec<u8>>, breaks: bool) -> (String, Arc<AtomicUsize>, tokio::task::JoinHandle<()>) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
-    let (open, most, failed) = (
-        Arc::new(AtomicUsize::new(0)),
-        Arc::new(AtomicUsize::new(0)),
-        AtomicUsize::new(0),
-    );
-    let (body, now, peak) = (bytes.clone(), open.clone(), most.clone());
-    let failed = Arc::new(failed);
+    let most = Arc::new(AtomicUsize::new(0));
+    let (open, failed) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let peak = most.clone();
     let server = tokio::spawn(async move {
         loop {
             let (mut stream, _) = listener.accept().await.unwrap();
-            let (body, now, peak, failed) = (body.clone(), now.clone(), peak.clone(), failed.clone());
+            let (body, now, peak, failed) = (bytes.clone(), open.clone(), peak.clone(), failed.clone());
             tokio::spawn(async move {
-                let log = Arc::new(Mutex::new(Vec::new()));
                 let mut head = Vec::new();
                 while !head.ends_with(b"\r\n\r\n") {
                     head.push(stream.read_u8().await?);
                 }
                 let text = String::from_utf8(head).unwrap();
-                let range = text
-                    .lines()
-                    .find_map(|line| line.strip_prefix("range: "))
-                    .map(str::to_owned);
-                log.lock().unwrap().push(());
+                let range = text.lines().find_map(|line| line.strip_prefix("range: "));
                 let seen = Seen {
                     target: String::new(),
-                    headers: range.map(|r| ("range".to_owned(), r)).into_iter().collect(),
+                    headers: range.map(|r| ("range".to_owned(), r.to_owned())).into_iter().collect(),
                 };
                 let count = now.fetch_add(1, Ordering::SeqCst) + 1;
                 peak.fetch_max(count, Ordering::SeqCst);
                 let answer = good(&seen, &body);
                 stream.write_all(format!("{}\r\n", answer.head).as_bytes()).await?;
-                // About 40 MB a second for each connection; the third one breaks early.
-                let breaks = count == 3 && failed.fetch_add(1, Ordering::SeqCst) == 0;
+                let breaks = breaks && count == 3 && failed.fetch_add(1, Ordering::SeqCst) == 0;
                 for (n, piece) in answer.body.chunks(400 << 10).enumerate() {
                     if breaks && n == 2 || stream.write_all(piece).await.is_err() {
                         break;
@@ -258,10 +248,38 @@ async fn more_connections_come_and_one_that_fails_does_no_harm() {
             });
         }
     });
+    (url, most, server)
+}
+
+#[tokio::test]
+async fn more_connections_come_and_one_that_fails_does_no_harm() {
+    let bytes = Arc::new(content(64 << 20));
+    let (url, most, server) = counting(bytes.clone(), true).await;
     let test = Test::new(&url).knowing(&bytes);
     test.fetch().await.unwrap();
     test.assert_complete(&bytes);
     server.abort();
     let most = most.load(Ordering::SeqCst);
     assert!((3..=32).contains(&most), "{most}");
+}
+
+#[tokio::test]
+async fn all_downloads_together_have_no_more_connections_than_are_allowed() {
+    let bytes = Arc::new(content(8 << 20));
+    let (url, most, server) = counting(bytes.clone(), false).await;
+    let mut test = Test::new(&url).knowing(&bytes);
+    test.api = HfApi::builder().endpoint(&url).max_connections(2).build().unwrap();
+    let files = (0..5).map(|number| {
+        let (test, path) = (&test, test.dir.path().join(number.to_string()));
+        async move {
+            let fetch = test.api.fetch_to_file(&test.source, &path, &test.options);
+            fetch.await.unwrap();
+            assert!(fs_err::read(&path).unwrap() == content(8 << 20));
+        }
+    });
+    futures_util::future::join_all(files).await;
+    server.abort();
+    // A reply's end is seen by the client before the server counts it off.
+    let most = most.load(Ordering::SeqCst);
+    assert!((2..=4).contains(&most), "{most}");
 }
