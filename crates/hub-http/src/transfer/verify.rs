@@ -76,6 +76,8 @@ impl Hasher {
 
 /// How much may lie in memory, waiting to be hashed.
 const MOST_WAITING: u64 = 16 << 20;
+/// Down to how much it is hashed before more is taken, once it was too much.
+const LITTLE_WAITING: u64 = 8 << 20;
 /// How much is read back from the file at a time.
 const READ_BACK: u64 = 1 << 20;
 
@@ -156,7 +158,11 @@ impl Verifier {
     pub(super) fn written(&self, batch: Batch) {
         let mut state = self.shared.lock();
         state.written.insert(batch.offset..batch.end());
-        while state.waiting_bytes + batch.room() > MOST_WAITING
+        // Once it is full, much of it is to be hashed before more comes: threads that wake each other for every batch take
+        // turns at the pace of a busy machine.
+        let full = state.waiting_bytes + batch.room() > MOST_WAITING;
+        while full
+            && state.waiting_bytes > LITTLE_WAITING
             && state
                 .written
                 .run_end(state.position)
@@ -225,7 +231,6 @@ fn hash(shared: &Shared, partial: &Partial, mut hasher: Hasher, size: u64) -> io
 fn next(shared: &Shared, position: u64) -> Option<Next> {
     let mut state = shared.lock();
     state.position = position;
-    shared.room.notify_all();
     loop {
         if state.stopped {
             return None;
@@ -236,7 +241,9 @@ fn next(shared: &Shared, position: u64) -> Option<Next> {
             }
             let (offset, batch) = entry.remove_entry();
             state.waiting_bytes -= batch.room();
-            shared.room.notify_all();
+            if state.waiting_bytes <= LITTLE_WAITING {
+                shared.room.notify_all();
+            }
             if offset == position {
                 return Some(Next::Memory(batch));
             }
@@ -248,6 +255,8 @@ fn next(shared: &Shared, position: u64) -> Option<Next> {
             }
             return Some(Next::File(end));
         }
+        // What lies in memory is behind a gap, which somebody who waits for room may be about to fill.
+        shared.room.notify_all();
         state = shared.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
     }
 }
@@ -294,6 +303,42 @@ mod tests {
             verifier.written(batch(0, length));
             let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
             prop_assert_eq!(runtime.block_on(verifier.finish()).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn connections_that_are_faster_than_the_hash_wait_and_end() {
+        const LANE: usize = 10 << 20;
+        const STEP: usize = 256 << 10;
+        let content: Vec<u8> = (0..4 * LANE as u64).flat_map(|n| [(n ^ (n >> 9)) as u8]).collect();
+        let expected = ContentHash::Sha256(Sha256::of(&content));
+        for lanes in [1, 4] {
+            let dir = tempfile::tempdir().unwrap();
+            let partial = Arc::new(Partial::open(&dir.path().join("x"), false).unwrap());
+            let size = content.len() as u64;
+            let verifier = Verifier::start(partial.clone(), expected, size, Ranges::default()).unwrap();
+            let pool = Arc::default();
+            std::thread::scope(|scope| {
+                for lane in content.chunks(content.len() / lanes).enumerate() {
+                    let (verifier, partial, pool, (number, bytes)) = (&verifier, &partial, &pool, lane);
+                    scope.spawn(move || {
+                        for (step, bytes) in bytes.chunks(STEP).enumerate() {
+                            let offset = number * (4 * LANE / lanes) + step * STEP;
+                            let mut batch = Batch::new(offset as u64, pool);
+                            batch.push(bytes);
+                            partial.write(&batch.bytes, batch.offset).unwrap();
+                            verifier.written(batch);
+                        }
+                    });
+                }
+            });
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_time()
+                .build()
+                .unwrap();
+            let found = runtime
+                .block_on(async { tokio::time::timeout(std::time::Duration::from_secs(20), verifier.finish()).await });
+            assert_eq!(found.expect("nobody waits for ever").unwrap(), expected, "{lanes}");
         }
     }
 
