@@ -279,6 +279,8 @@ pub(crate) struct Response {
     from_hub: bool,
     /// How fast the body may flow.
     bandwidth: Bandwidth,
+    /// After how long without a byte the body is given up, where the HTTP client does not see to that.
+    patience: Option<Duration>,
 }
 
 impl fmt::Debug for Response {
@@ -326,7 +328,20 @@ impl Response {
     /// The next bytes of the body, `None` at its end.
     pub(crate) async fn chunk(&mut self) -> Result<Option<Bytes>> {
         let url = &self.url;
-        let chunk = self.inner.chunk().await.map_err(|err| transport(url, err))?;
+        let chunk = self.inner.chunk();
+        let chunk = match self.patience {
+            Some(patience) => match tokio::time::timeout(patience, chunk).await {
+                Ok(chunk) => chunk,
+                Err(elapsed) => {
+                    return Err(Error::Timeout {
+                        url: without_query(url),
+                        source: elapsed.into(),
+                    });
+                }
+            },
+            None => chunk.await,
+        };
+        let chunk = chunk.map_err(|err| transport(url, err))?;
         if let Some(bytes) = &chunk {
             self.bandwidth.take(bytes.len()).await;
         }
@@ -538,6 +553,7 @@ impl HfApi {
             builder = builder.headers(headers);
             let started = Instant::now();
             let sent = builder.send();
+            let patience = moved.is_some().then_some(config.upload_timeout);
             let sent = match request.timeout {
                 Some(timeout) => match tokio::time::timeout(timeout, sent).await {
                     Ok(sent) => sent,
@@ -571,6 +587,7 @@ impl HfApi {
                     true => config.downward.clone(),
                     false => Bandwidth::default(),
                 },
+                patience,
             };
             let Some(target) = redirect_target(&response, &url)? else {
                 response.left_hub = left_hub;
@@ -702,13 +719,18 @@ fn redirect_target(response: &Response, url: &Url) -> Result<Option<Url>> {
     let Some(location) = response.headers().get(LOCATION).filter(|_| is_redirect) else {
         return Ok(None);
     };
+    followed(url, location.as_bytes()).map(Some)
+}
+
+fn followed(url: &Url, location: &[u8]) -> Result<Url> {
     let bad = || Error::malformed(url.as_str(), "a redirect to what is no http address");
-    let text = std::str::from_utf8(location.as_bytes()).map_err(|_| bad())?;
+    let text = std::str::from_utf8(location).map_err(|_| bad())?;
     let target = url.join(text).map_err(|_| bad())?;
-    if matches!(target.scheme(), "http" | "https") {
-        Ok(Some(target))
-    } else {
-        Err(bad())
+    match (url.scheme(), target.scheme()) {
+        // Whoever asked for a secret way would get what anybody on another one may have changed.
+        ("https", "http") => Err(Error::malformed(url.as_str(), "a redirect from https to http")),
+        (_, "http" | "https") => Ok(target),
+        _ => Err(bad()),
     }
 }
 

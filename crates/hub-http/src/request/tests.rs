@@ -600,3 +600,26 @@ async fn a_job_that_panics_is_an_error() {
         other => panic!("{other:?}"),
     }
 }
+
+#[test]
+fn a_redirect_never_leaves_https() {
+    let follow = |from: &str, to: &str| followed(&from.parse().unwrap(), to.as_bytes());
+    for (from, to, target) in [
+        ("https://hub.co/a", "/b", "https://hub.co/b"),
+        ("https://hub.co/a", "https://cdn.co/b", "https://cdn.co/b"),
+        ("http://hub.co/a", "http://cdn.co/b", "http://cdn.co/b"),
+        ("http://hub.co/a", "https://cdn.co/b", "https://cdn.co/b"),
+    ] {
+        assert_eq!(follow(from, to).unwrap().as_str(), target);
+    }
+    for to in [
+        "http://hub.co/a",
+        "http://cdn.co/b?sig=secret",
+        "file:///etc/passwd",
+        "https://",
+    ] {
+        let err = follow("https://hub.co/a", to).unwrap_err();
+        assert!(matches!(err, Error::MalformedReply { .. }), "{to}: {err}");
+        assert!(!err.to_string().contains("secret"), "{err}");
+    }
+}

@@ -15,6 +15,7 @@ use hub_types::{RepoId, Revision, Sha256};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 
+use super::origin::is_expired;
 use super::source::{self, Opened, Range, UploadSource};
 use crate::client::HfApi;
 use crate::error::{Error, Result};
@@ -114,7 +115,8 @@ async fn again_if_expired(
     let refused = {
         let attempt = Attempt::new(bar);
         match one(api, file, object, &attempt).await {
-            Err(err @ (Error::Forbidden(_) | Error::Unauthorized(_))) => err,
+            // As `origin` has it: what stores say to a signed address that is past its time.
+            Err(err) if is_expired(&err) => err,
             outcome => return outcome,
         }
     };
@@ -331,12 +333,19 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &At
         .buffered(PARTS_AT_ONCE)
         .try_collect()
         .await?;
-    let request = Request::post(api.shared.config.endpoint.rewrite(action.href.reveal()))
+    let mut request = Request::post(api.shared.config.endpoint.rewrite(action.href.reveal()))
         .to_store()
         .json(&json!({ "oid": file.pointer.oid, "parts": parts }))
         .header(ACCEPT, LFS_JSON)
         .header(CONTENT_TYPE, LFS_JSON)
         .retried();
+    // What the action names beside the parts is for this address. The parts' own say all, and a store refuses a signed one
+    // that comes with other credentials.
+    for (name, value) in &action.header.0 {
+        if name != "chunk_size" && !name.bytes().all(|b| b.is_ascii_digit()) {
+            request = with_header(request, action, header_name(action, name)?, value)?;
+        }
+    }
     api.send_whole(request).await.map(drop)
 }
 

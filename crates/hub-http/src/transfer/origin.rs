@@ -415,7 +415,7 @@ fn is_other(expected: &Etag, received: &Etag) -> bool {
 }
 
 /// What stores say to a signed address that is past its time.
-fn is_expired(err: &Error) -> bool {
+pub(super) fn is_expired(err: &Error) -> bool {
     matches!(err.status(), Some(400 | 401 | 403 | 404 | 410))
 }
 

@@ -224,7 +224,10 @@ impl State {
             let verify = json!({"href": format!("{base}/verify"), "header": {"x-verify": "yes"}});
             let upload = match self.part {
                 Some(part) => {
-                    let mut header = BTreeMap::from([("chunk_size".to_owned(), part.to_string())]);
+                    let mut header = BTreeMap::from([
+                        ("chunk_size".to_owned(), part.to_string()),
+                        ("x-own".to_owned(), "mine".to_owned()),
+                    ]);
                     for number in (1..=size.div_ceil(part)).filter(|number| Some(*number) != self.without_part) {
                         header.insert(format!("{number:05}"), format!("{base}/put/{oid}/{number}?sig=secret"));
                     }

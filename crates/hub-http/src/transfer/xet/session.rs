@@ -246,7 +246,8 @@ async fn ask(api: &HfApi, route: &str) -> Result<Access> {
         ));
     }
     let refresh_headers = api.headers_for(route).await?;
-    let mut headers = refresh_headers.clone();
+    // The storage has a token of its own; what the caller sends to the Hub is for the Hub.
+    let mut headers = api.headers_for(&storage).await?;
     headers.remove(AUTHORIZATION);
     Ok(Access {
         route: route.to_owned(),

@@ -75,9 +75,13 @@ async fn parts_are_sent_and_put_together() {
     assert!(fake.stored(&content));
     let puts = fake.asked("PUT");
     assert_eq!(puts.len(), 5, "four parts, one of them twice");
-    assert!(puts.iter().all(|put| !put.authorized));
+    assert!(
+        puts.iter()
+            .all(|put| !put.authorized && !put.headers.contains_key("x-own"))
+    );
     let complete = &fake.asked("POST /complete")[0];
     assert!(!complete.authorized);
+    assert_eq!(complete.headers["x-own"], "mine");
     assert_eq!(complete.headers["content-type"], "application/vnd.git-lfs+json");
     let parts: Vec<Value> = (1..=4)
         .map(|number| json!({"partNumber": number, "etag": format!("\"tag-{number}\"")}))
@@ -155,6 +159,11 @@ async fn an_address_that_expired_is_asked_for_again() {
     fake.commit(&[("w.bin", b"weights")]).await.unwrap();
     assert_eq!((fake.asked(BATCH).len(), fake.asked("PUT").len()), (2, 2));
     assert!(fake.stored(b"weights"));
+    // S3 answers 400 where the token that it was signed with is past its time.
+    let other = Fake::start().await;
+    other.fail("PUT", 400, 1);
+    other.commit(&[("w.bin", b"weights")]).await.unwrap();
+    assert_eq!((other.asked(BATCH).len(), other.asked("PUT").len()), (2, 2));
     // Once: who may not write is told so.
     fake.fail("PUT", 403, 9);
     let err = fake.commit(&[("v.bin", b"others")]).await.unwrap_err();
@@ -229,6 +238,41 @@ async fn a_store_that_stops_reading_is_given_up_and_tried_again() {
     fake.set(|state| state.put_at = None);
     fake.commit(&[("w.bin", &vec![1; 64 << 20])]).await.unwrap();
     assert_eq!(fake.commits().len(), 1);
+}
+
+#[tokio::test]
+async fn a_store_that_stops_in_its_reply_is_given_up() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let store = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut read = Vec::new();
+                while !read.ends_with(b"the weights") {
+                    read.push(client.read_u8().await?);
+                }
+                client
+                    .write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf")
+                    .await?;
+                std::future::pending::<std::io::Result<()>>().await
+            });
+        }
+    });
+    let fake = Fake::start().await;
+    fake.set(|state| state.put_at = Some(store));
+    let api = fake
+        .builder()
+        .upload_timeout(Duration::from_millis(200))
+        .retries(1, Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let upload = api.upload_file("ada/demo", b"the weights".to_vec(), "w.bin");
+    let ended = tokio::time::timeout(Duration::from_secs(10), upload).await;
+    let err = ended.expect("an upload never hangs").unwrap_err();
+    assert!(matches!(err, Error::Timeout { .. }), "{err}");
+    assert!(!err.to_string().contains("secret"), "{err}");
+    assert!(fake.commits().is_empty());
 }
 
 #[tokio::test]
