@@ -246,7 +246,7 @@ impl Scanned<'_> {
     fn revision(&mut self, folder: &Folder, commit: String, refs: &BTreeMap<String, String>) -> CachedRevision {
         let mut files = Vec::new();
         let mut distinct = HashSet::new();
-        self.walk(folder, &mut String::new(), &mut files, &mut distinct);
+        self.walk(folder, "../../blobs/", &mut String::new(), &mut files, &mut distinct);
         files.sort_by(|a, b| a.path.cmp(&b.path));
         let size = distinct.iter().map(|blob| self.blobs[*blob].size).sum();
         let last_modified = files.iter().map(|file| file.blob_last_modified).max().or_else(|| {
@@ -270,6 +270,7 @@ impl Scanned<'_> {
     fn walk(
         &mut self,
         folder: &Folder,
+        to_blobs: &str,
         prefix: &mut String,
         files: &mut Vec<CachedFile>,
         distinct: &mut HashSet<usize>,
@@ -284,12 +285,15 @@ impl Scanned<'_> {
             prefix.push_str(&name.to_string_lossy());
             if kind == Kind::Folder {
                 prefix.push('/');
-                self.walk(&folder.inner(&name), prefix, files, distinct);
+                self.walk(&folder.inner(&name), &format!("../{to_blobs}"), prefix, files, distinct);
             } else {
                 let file_path = folder.path().join(&name);
                 let target = (kind == Kind::Link).then(|| folder.read_link(&name));
                 let blob_path = match target {
-                    Some(Ok(text)) => normal(&folder.path().join(text)),
+                    Some(Ok(text)) => match name_behind(&text, to_blobs) {
+                        Some(blob) => self.folder.path().join(blob),
+                        None => normal(&folder.path().join(text)),
+                    },
                     _ => file_path.clone(),
                 };
                 if let Some(index) = self.blob(folder, blob_path) {
@@ -316,8 +320,7 @@ impl Scanned<'_> {
             Entry::Occupied(known) => return *known.get(),
             Entry::Vacant(new) => new,
         };
-        let path = new.key().clone();
-        let index = match look_at([&self.folder, folder], &path) {
+        let index = match look_at([&self.folder, folder], new.key()) {
             Ok(blob) => blob.map(|blob| {
                 self.blobs.push(blob);
                 self.blobs.len() - 1
@@ -326,8 +329,8 @@ impl Scanned<'_> {
                 self.warnings.push(Warning {
                     entry: self.entry.to_owned(),
                     oddity: match err.kind() {
-                        ErrorKind::NotFound => Oddity::BrokenLink(path),
-                        kind => Oddity::Unreadable(path, kind),
+                        ErrorKind::NotFound => Oddity::BrokenLink(new.key().clone()),
+                        kind => Oddity::Unreadable(new.key().clone(), kind),
                     },
                 });
                 None
@@ -335,6 +338,12 @@ impl Scanned<'_> {
         };
         *new.insert(index)
     }
+}
+
+/// The name that a link's text has behind `to`, as every client writes it.
+fn name_behind<'a>(text: &'a Path, to: &str) -> Option<&'a str> {
+    let name = text.to_str()?.strip_prefix(to)?;
+    (!name.is_empty() && !name.contains('/') && name != "." && name != "..").then_some(name)
 }
 
 /// A content's size and times, its link into the shared store followed; none for a folder. In the folders it is looked

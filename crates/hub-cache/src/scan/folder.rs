@@ -173,8 +173,15 @@ impl Folder {
     pub(super) fn read_link(&self, name: &OsStr) -> io::Result<PathBuf> {
         #[cfg(unix)]
         if let Some(handle) = &self.handle {
-            use std::os::unix::ffi::OsStringExt as _;
-            let text = rustix::fs::readlinkat(handle, name, Vec::with_capacity(256))?;
+            use std::mem::MaybeUninit;
+            use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+            let mut buffer = [MaybeUninit::uninit(); 256];
+            let (text, room) = rustix::fs::readlinkat_raw(handle, name, &mut buffer)?;
+            if !room.is_empty() {
+                return Ok(PathBuf::from(OsStr::from_bytes(text)));
+            }
+            // It may be longer.
+            let text = rustix::fs::readlinkat(handle, name, Vec::with_capacity(1024))?;
             return Ok(OsString::from_vec(text.into_bytes()).into());
         }
         fs::read_link(self.path.join(name))
@@ -249,6 +256,12 @@ mod tests {
             std::os::unix::fs::symlink("../there", dir.path().join("link")).unwrap();
             assert_eq!(folder.read_link(OsStr::new("link")).unwrap(), Path::new("../there"));
             assert!(folder.look_at(OsStr::new("link")).unwrap().is_link);
+            for length in [255, 256, 257, 2000] {
+                let text = "x".repeat(length);
+                let name = format!("link of {length}");
+                std::os::unix::fs::symlink(&text, dir.path().join(&name)).unwrap();
+                assert_eq!(folder.read_link(OsStr::new(&name)).unwrap(), Path::new(&text));
+            }
         }
     }
 
