@@ -113,3 +113,43 @@ async fn a_commit_of_what_was_never_stored_is_refused() {
         400
     );
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_storage_that_begins_to_refuse_midway_leaves_uploads_to_lfs() {
+    let world = World::new().await;
+    let bytes = random(20 * MIB, 6);
+    let slow = world.builder().bandwidth_limit(8 * MIB as u64).build().unwrap();
+    let upload = slow.upload_file("ada/demo", bytes.clone(), "w.bin").spawn();
+    while world.gate.sent_bytes() < 4 * MIB as u64 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    world.gate.refuse_uploads(true);
+    upload.await.unwrap();
+    assert_eq!(world.files_in_store(), 1, "it came by LFS");
+    assert!(world.plain().download_bytes("ada/demo", "w.bin").await.unwrap() == bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_that_is_dropped_midway_ends() {
+    let world = World::new().await;
+    let bytes = random(40 * MIB, 7);
+    let slow = world.builder().bandwidth_limit(8 * MIB as u64).build().unwrap();
+    let upload = {
+        let (slow, bytes) = (slow.clone(), bytes.clone());
+        tokio::spawn(async move { slow.upload_file("ada/demo", bytes, "w.bin").await })
+    };
+    while world.gate.sent_bytes() < 4 * MIB as u64 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    upload.abort();
+    assert!(upload.await.unwrap_err().is_cancelled());
+    // What was under way ends by itself.
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let sent = world.gate.sent_bytes();
+    assert!(sent < 32 * MIB as u64, "{sent}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.gate.sent_bytes(), sent, "nothing is sent any more");
+    assert!(!world.api().file_exists("ada/demo", "w.bin").await.unwrap());
+    world.upload(bytes.clone(), "w.bin").await;
+    assert!(world.api().download_bytes("ada/demo", "w.bin").await.unwrap() == bytes);
+}

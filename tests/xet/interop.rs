@@ -84,6 +84,23 @@ async fn the_command_says_what_was_deduplicated() {
     assert!(world.gate.count("GET", "/v1/reconstructions") + world.gate.count("GET", "/v2/reconstructions") > 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn the_environment_switches_xet_off() {
+    let mut world = World::new().await;
+    world.env.set("HF_HUB_DISABLE_XET", "1");
+    world.env.write("w.bin", random(2 * MIB, 9));
+    let _ = world.env.hub(["upload", "ada/demo", "w.bin", "w.bin"]).success();
+    assert_eq!(world.files_in_store(), 1, "it came by LFS");
+    // What lies in the storage comes through the Hub's own address.
+    world.upload(random(2 * MIB, 10), "stored.bin").await;
+    assert_eq!(world.files_in_store(), 1);
+    let _ = world
+        .env
+        .hub(["download", "ada/demo", "stored.bin", "--local-dir", "out"])
+        .success();
+    assert!(fs_err::read(world.env.work().join("out/stored.bin")).unwrap() == random(2 * MIB, 10));
+}
+
 /// The store that the repositories of a cache share: filled by one client, used by the other, let go of by either.
 #[tokio::test(flavor = "multi_thread")]
 async fn either_client_links_what_the_other_has_put_into_the_shared_store() {

@@ -189,3 +189,25 @@ async fn a_folder_of_caches_that_cannot_be_written_leaves_uploads_to_lfs() {
     api.upload_file("ada/demo", bytes.clone(), "w.bin").await.unwrap();
     assert!(api.download_bytes("ada/demo", "w.bin").await.unwrap() == bytes);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_caller_sends_to_the_hub_is_not_for_the_storage() {
+    let world = World::new().await;
+    let api = world
+        .builder()
+        .header("cookie".parse().unwrap(), "session=planted".parse().unwrap())
+        .header("x-api-key".parse().unwrap(), "planted-key".parse().unwrap())
+        .build()
+        .unwrap();
+    let bytes = random(20 * MIB, 8);
+    api.upload_file("ada/demo", bytes.clone(), "w.bin").await.unwrap();
+    let target = world.env.root().join("w.bin");
+    let fetched = api.download_to_path("ada/demo", "w.bin", &target).await.unwrap();
+    assert!(fetched.by_xet && fs_err::read(target).unwrap() == bytes);
+    let seen = world.gate.seen();
+    assert!(seen.iter().any(|seen| seen.method == "POST") && seen.iter().any(|seen| seen.method == "GET"));
+    for seen in seen {
+        assert!(!seen.head.contains("planted"), "{}", seen.head);
+        assert!(!seen.head.contains(hub_tests::ADA), "{}", seen.head);
+    }
+}

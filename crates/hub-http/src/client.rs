@@ -540,7 +540,7 @@ impl HfApiBuilder {
             metadata_timeout_fixed: self.metadata_timeout_fixed,
             download_timeout: self.download_timeout.unwrap_or(DEFAULT_TIMEOUT),
             upload_timeout: self.upload_timeout.unwrap_or(CALL_IDLE_TIMEOUT),
-            max_connections: self.max_connections.unwrap_or(32),
+            max_connections: self.max_connections.unwrap_or(MOST_CONNECTIONS),
             downward: Bandwidth::new(self.bandwidth_limit)?,
             upward: Bandwidth::new(self.bandwidth_limit)?,
             verify: self.verify,
@@ -609,6 +609,8 @@ impl fmt::Debug for HfApiBuilder {
 }
 
 const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+/// How many connections the downloads of a client have at the most, where nothing else is said.
+pub(crate) const MOST_CONNECTIONS: usize = 32;
 /// Without a byte for this long, a call has failed: the Hub itself ends one after 60 seconds.
 pub(crate) const CALL_IDLE_TIMEOUT: Duration = Duration::from_secs(120);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);

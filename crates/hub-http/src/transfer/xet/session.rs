@@ -11,7 +11,7 @@ use serde::Deserialize;
 use xet::xet_session::{XetConfig, XetDownloadStreamGroup, XetSession, XetSessionBuilder};
 
 use super::Settings;
-use crate::client::{Config, HfApi};
+use crate::client::{Config, HfApi, MOST_CONNECTIONS};
 use crate::error::{Error, Result};
 use crate::request::Request;
 
@@ -159,6 +159,15 @@ fn settings(config: &Config) -> Result<XetConfig> {
     xet.client.read_timeout = READ_TIMEOUT.max(config.download_timeout);
     xet.client.connect_timeout = READ_TIMEOUT;
     xet.client.retry_base_delay = config.retry.first_wait;
+    // By default it finds out by itself.
+    let most = config.max_connections;
+    if most < MOST_CONNECTIONS {
+        let client = &mut xet.client;
+        client.ac_max_download_concurrency = most;
+        client.ac_initial_download_concurrency = client.ac_initial_download_concurrency.min(most);
+        client.ac_max_upload_concurrency = most;
+        client.ac_initial_upload_concurrency = client.ac_initial_upload_concurrency.min(most);
+    }
     if from_env {
         xet = xet.with_env_overrides();
     }
