@@ -10,7 +10,7 @@ use futures_util::stream::{StreamExt as _, TryStreamExt as _};
 use http::header::{
     ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, CONTENT_TYPE, HOST, HeaderName, HeaderValue, TRANSFER_ENCODING,
 };
-use hub_types::lfs::{LfsAction, LfsBatchReply, LfsObject, LfsPointer};
+use hub_types::lfs::{LfsAction, LfsActions, LfsBatchReply, LfsObject, LfsPointer};
 use hub_types::{RepoId, Revision, Sha256};
 use serde_json::{Value, json};
 use tokio::sync::Semaphore;
@@ -89,7 +89,7 @@ pub(crate) async fn upload(
             let running = async move {
                 let _slot = uploads.slots.acquire().await;
                 let bar = file.bar(progress);
-                let outcome = again_if_expired(api, repo, revision, file, object, &bar).await;
+                let outcome = store(api, repo, revision, file, object, &bar).await;
                 // Not left to whoever drops it last: a body's reader may still be at it.
                 bar.end(*outcome.as_ref().unwrap_or(&Outcome::Failed));
                 outcome?;
@@ -102,9 +102,9 @@ pub(crate) async fn upload(
     Ok(())
 }
 
-/// Uploads one file; where its address is refused, asks for another, once. Addresses are signed and expire, as they may
-/// when many files wait for their turn.
-async fn again_if_expired(
+/// Uploads one file and confirms it; where its address is refused, asks for another, once. Addresses are signed and
+/// expire, as they may when many files wait for their turn.
+async fn store(
     api: &HfApi,
     repo: &RepoId,
     revision: Option<&Revision>,
@@ -112,25 +112,28 @@ async fn again_if_expired(
     object: Option<LfsObject>,
     bar: &Arc<FileProgress>,
 ) -> Result<Outcome> {
-    let refused = {
-        let attempt = Attempt::new(bar);
-        match one(api, file, object, &attempt).await {
-            // As `origin` has it: what stores say to a signed address that is past its time.
-            Err(err) if is_expired(&err) => err,
-            outcome => return outcome,
-        }
+    let Some(mut actions) = actions_of(api, file, object)? else {
+        return Ok(Outcome::Skipped);
     };
-    // Parts of it may have gone out: a new address is one of nothing.
-    bar.restart(0);
-    bar.retrying(1, Duration::ZERO, &refused);
-    let mut again = batch(api, repo, revision, &[file.pointer]).await?;
-    one(
-        api,
-        file,
-        again.remove(&file.pointer.oid.to_string()),
-        &Attempt::new(bar),
-    )
-    .await
+    let sent = send(api, file, &actions, &Attempt::new(bar)).await;
+    match sent {
+        // As `origin` has it: what stores say to a signed address that is past its time.
+        Err(refused) if is_expired(&refused) => {
+            // Parts of it may have gone out: a new address is one of nothing.
+            bar.restart(0);
+            bar.retrying(1, Duration::ZERO, &refused);
+            let mut again = batch(api, repo, revision, &[file.pointer]).await?;
+            actions = match actions_of(api, file, again.remove(&file.pointer.oid.to_string()))? {
+                Some(actions) => actions,
+                None => return Ok(Outcome::Skipped),
+            };
+            send(api, file, &actions, &Attempt::new(bar)).await?;
+        }
+        sent => sent?,
+    }
+    // Not a part of what is done again: a refusal of bytes that have arrived is the Hub's word on them.
+    confirm(api, file, &actions).await?;
+    Ok(Outcome::Done)
 }
 
 /// Where an attempt at a file reports what it sends. One that is over reports nothing more, though a connection may hold
@@ -187,38 +190,42 @@ async fn batch(
         .collect())
 }
 
-async fn one(api: &HfApi, file: &LfsFile, object: Option<LfsObject>, attempt: &Attempt) -> Result<Outcome> {
-    let Some(object) = object else {
-        return Err(Error::malformed(
-            api.endpoint(),
-            format!("the answer about large files leaves out {}", file.path),
-        ));
-    };
-    // Without actions the content is stored already.
-    let Some(actions) = object.actions else {
-        return Ok(Outcome::Skipped);
-    };
-    if let Some(upload) = &actions.upload {
-        if upload.header.0.contains_key("chunk_size") {
-            multipart(api, file, upload, attempt).await?;
-        } else {
-            basic(api, file, upload, attempt).await?;
-        }
+/// What is to be done for a file; nothing where its content is stored already.
+fn actions_of(api: &HfApi, file: &LfsFile, object: Option<LfsObject>) -> Result<Option<LfsActions>> {
+    let object = object.ok_or_else(|| {
+        let problem = format!("the answer about large files leaves out {}", file.path);
+        Error::malformed(api.endpoint(), problem)
+    })?;
+    Ok(object.actions)
+}
+
+/// Sends the bytes, if they are asked for.
+async fn send(api: &HfApi, file: &LfsFile, actions: &LfsActions, attempt: &Attempt) -> Result<()> {
+    match &actions.upload {
+        Some(upload) => put(api, file, upload, attempt).await,
+        None => Ok(()),
     }
-    if let Some(verify) = &actions.verify {
-        let href = api.shared.config.endpoint.rewrite(verify.href.reveal());
-        let ours = api.is_hub_address(&href) && api.token().await?.is_some();
-        let mut request = Request::post(href);
-        for (name, value) in &verify.header.0 {
-            let name = header_name(verify, name)?;
-            // Our own token is the one that the Hub wants from us.
-            if !(ours && name == AUTHORIZATION) {
-                request = with_header(request, verify, name, value)?;
-            }
-        }
-        api.send_whole(request.json(&file.pointer).retried()).await?;
+}
+
+/// In one request or in parts.
+async fn put(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &Attempt) -> Result<()> {
+    if action.header.0.contains_key("chunk_size") {
+        multipart(api, file, action, attempt).await
+    } else {
+        basic(api, file, action, attempt).await
     }
-    Ok(Outcome::Done)
+}
+
+/// Tells the Hub that the bytes are there, if it wants to hear it.
+async fn confirm(api: &HfApi, file: &LfsFile, actions: &LfsActions) -> Result<()> {
+    let Some(verify) = &actions.verify else {
+        return Ok(());
+    };
+    let href = api.shared.config.endpoint.rewrite(verify.href.reveal());
+    // Our own token is the one that the Hub wants from us.
+    let ours = api.is_hub_address(&href) && api.token().await?.is_some();
+    let request = with_headers(Request::post(href), verify, |name| !(ours && name == AUTHORIZATION))?;
+    api.send_whole(request.json(&file.pointer).retried()).await.map(drop)
 }
 
 operation! {
@@ -270,11 +277,7 @@ impl PutLfsObjectArgs {
             bar: None,
         };
         let bar = file.bar(&self.progress);
-        let sent = if self.action.header.0.contains_key("chunk_size") {
-            multipart(&api, &file, &self.action, &Attempt::new(&bar)).await
-        } else {
-            basic(&api, &file, &self.action, &Attempt::new(&bar)).await
-        };
+        let sent = put(&api, &file, &self.action, &Attempt::new(&bar)).await;
         bar.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
         sent
     }
@@ -282,10 +285,8 @@ impl PutLfsObjectArgs {
 
 /// One request with all bytes.
 async fn basic(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &Attempt) -> Result<()> {
-    let mut request = Request::put(api.shared.config.endpoint.rewrite(action.href.reveal())).to_store();
-    for (name, value) in &action.header.0 {
-        request = with_header(request, action, header_name(action, name)?, value)?;
-    }
+    let request = Request::put(api.shared.config.endpoint.rewrite(action.href.reveal())).to_store();
+    let request = with_headers(request, action, |_| true)?;
     let request = range(request, file, 0, file.pointer.size, attempt);
     api.send_whole(request).await.map(drop)
 }
@@ -333,7 +334,7 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &At
         .buffered(PARTS_AT_ONCE)
         .try_collect()
         .await?;
-    let mut request = Request::post(api.shared.config.endpoint.rewrite(action.href.reveal()))
+    let request = Request::post(api.shared.config.endpoint.rewrite(action.href.reveal()))
         .to_store()
         .json(&json!({ "oid": file.pointer.oid, "parts": parts }))
         .header(ACCEPT, LFS_JSON)
@@ -341,11 +342,8 @@ async fn multipart(api: &HfApi, file: &LfsFile, action: &LfsAction, attempt: &At
         .retried();
     // What the action names beside the parts is for this address. The parts' own say all, and a store refuses a signed one
     // that comes with other credentials.
-    for (name, value) in &action.header.0 {
-        if name != "chunk_size" && !name.bytes().all(|b| b.is_ascii_digit()) {
-            request = with_header(request, action, header_name(action, name)?, value)?;
-        }
-    }
+    let is_of_parts = |name: &HeaderName| name == "chunk_size" || name.as_str().bytes().all(|b| b.is_ascii_digit());
+    let request = with_headers(request, action, |name| !is_of_parts(name))?;
     api.send_whole(request).await.map(drop)
 }
 
@@ -376,19 +374,20 @@ fn range(request: Request, file: &LfsFile, start: u64, end: u64, attempt: &Attem
     })
 }
 
-fn header_name(action: &LfsAction, name: &str) -> Result<HeaderName> {
-    name.parse()
-        .map_err(|_| Error::malformed(action.href.reveal(), "a header name that cannot be sent"))
-}
-
-/// Adds a header that the server asks for, except for those that say how the body is sent: that is for us to say.
-fn with_header(request: Request, action: &LfsAction, name: HeaderName, value: &Value) -> Result<Request> {
-    if [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(&name) {
-        return Ok(request);
+/// Adds the headers that the server asks for and that are `wanted`. Those that say how the body is sent are for us to say.
+fn with_headers(mut request: Request, action: &LfsAction, wanted: impl Fn(&HeaderName) -> bool) -> Result<Request> {
+    let malformed = |problem: &str| Error::malformed(action.href.reveal(), problem);
+    for (name, value) in &action.header.0 {
+        let name: HeaderName = name
+            .parse()
+            .map_err(|_| malformed("a header name that cannot be sent"))?;
+        if [CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING].contains(&name) || !wanted(&name) {
+            continue;
+        }
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        let mut value = HeaderValue::from_str(&text).map_err(|_| malformed("a header that cannot be sent"))?;
+        value.set_sensitive(true);
+        request = request.header(name, value);
     }
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let mut value = HeaderValue::from_str(&text)
-        .map_err(|_| Error::malformed(action.href.reveal(), "a header that cannot be sent"))?;
-    value.set_sensitive(true);
-    Ok(request.header(name, value))
+    Ok(request)
 }

@@ -118,6 +118,19 @@ async fn refused_large_files_are_named() {
 }
 
 #[tokio::test]
+async fn a_refusal_of_bytes_that_have_arrived_is_no_success() {
+    for status in [400, 401, 403, 404, 410] {
+        let fake = Fake::start().await;
+        fake.fail("POST /verify", status, 9);
+        let err = fake.commit(&[("w.bin", b"w")]).await.unwrap_err();
+        assert_eq!(err.status(), Some(status), "{err}");
+        assert_eq!(fake.asked("PUT").len(), 1, "{status}");
+        assert_eq!(fake.asked("POST /verify").len(), 1, "{status}");
+        assert!(fake.asked(COMMIT).is_empty(), "{status}");
+    }
+}
+
+#[tokio::test]
 async fn a_large_file_is_tried_again_from_its_beginning() {
     let fake = Fake::start().await;
     for begin in [PREUPLOAD, BATCH, "PUT", "POST /verify"] {
