@@ -38,41 +38,43 @@ const MOST_ASKED: Duration = Duration::from_secs(600);
 
 impl RetryPolicy {
     /// How long to wait before retry number `retry` (1 for the first), given the reply's headers if there was a reply.
-    /// `None` when it is time to give up, also because the server asks for more than ten minutes. `jitter`, from 0 to 1, makes a wait of ours up to a tenth longer; one that
-    /// the server named stays as it is.
+    /// `None` when it is time to give up, also because the server asks for more than ten minutes. `jitter`, from 0 to 1,
+    /// makes a wait of ours up to a tenth longer; one that the server named stays as it is.
     pub(crate) fn wait(&self, retry: u32, reply: Option<(u16, &HeaderMap)>, jitter: f64) -> Option<Duration> {
+        let asked = reply.and_then(|(status, headers)| {
+            asked(status, RateLimit::from_headers(headers).as_ref(), retry_after(headers))
+        });
+        self.wait_asked(retry, asked, jitter)
+    }
+
+    /// How long to wait before retry number `retry` of what failed with `err`. `None` when it is time to give up.
+    pub(crate) fn wait_after(&self, retry: u32, err: &Error) -> Option<Duration> {
+        let asked = err
+            .reply()
+            .and_then(|reply| asked(reply.status, reply.rate_limit.as_ref(), reply.retry_after));
+        self.wait_asked(retry, asked, fastrand::f64())
+    }
+
+    fn wait_asked(&self, retry: u32, asked: Option<Duration>, jitter: f64) -> Option<Duration> {
         if retry > self.max_retries {
             return None;
         }
-        if let Some((status, headers)) = reply {
-            if status == 429
-                && let Some(limit) = RateLimit::from_headers(headers)
-                && limit.remaining == 0
-            {
-                return as_asked(limit.reset);
-            }
-            if let Some(asked) = retry_after(headers) {
-                return as_asked(asked);
-            }
+        if let Some(asked) = asked {
+            return (asked <= MOST_ASKED).then(|| asked + Duration::from_secs(1));
         }
         let doubled = self.first_wait.saturating_mul(1 << retry.saturating_sub(1).min(16));
         let wait = doubled.min(self.longest_wait);
         Some(wait + wait.mul_f64(jitter.clamp(0.0, 1.0) / 10.0))
     }
-
-    /// How long to wait before retry number `retry` of what failed with `err`. `None` when it is time to give up.
-    pub(crate) fn wait_after(&self, retry: u32, err: &Error) -> Option<Duration> {
-        let doubled = self.wait(retry, None, fastrand::f64())?;
-        let asked = err.reply().and_then(|reply| match &reply.rate_limit {
-            Some(limit) if reply.status == 429 => Some(limit.reset),
-            _ => reply.retry_after,
-        });
-        asked.map_or(Some(doubled), as_asked)
-    }
 }
 
-fn as_asked(asked: Duration) -> Option<Duration> {
-    (asked <= MOST_ASKED).then(|| asked + Duration::from_secs(1))
+/// How long the server asks to wait, if it does: until its window ends where nothing is left of that, else what
+/// `Retry-After` says.
+fn asked(status: u16, limit: Option<&RateLimit>, retry_after: Option<Duration>) -> Option<Duration> {
+    match limit {
+        Some(limit) if status == 429 && limit.remaining == 0 => Some(limit.reset),
+        _ => retry_after,
+    }
 }
 
 /// What `Retry-After` says: seconds, or a moment (RFC 9110, 10.2.3). `None` where it is neither.
