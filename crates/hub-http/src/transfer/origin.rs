@@ -144,14 +144,14 @@ impl Origin {
         known.location = None;
     }
 
+    /// The hash that the content has, if its etag is one.
+    pub(super) fn content_hash(&self) -> Option<ContentHash> {
+        self.lock().etag.as_ref().and_then(ContentHash::of_etag)
+    }
+
     /// The hash to check the content against, if it is to be checked and there is one.
     pub(super) fn expected_hash(&self) -> Option<ContentHash> {
-        let known = self.lock();
-        known
-            .etag
-            .as_ref()
-            .filter(|_| self.verify)
-            .and_then(ContentHash::of_etag)
+        self.content_hash().filter(|_| self.verify)
     }
 
     /// An error that says what was announced and what arrived.

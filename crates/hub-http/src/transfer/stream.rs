@@ -26,8 +26,7 @@ pub(crate) struct ByteReader {
     skip: u64,
     failures: u32,
     done: bool,
-    /// Whether the hash is to be checked, and what it should be and is so far.
-    checks: bool,
+    /// What the hash should be and is so far, where it is checked.
     hash: Option<(ContentHash, Hasher)>,
 }
 
@@ -36,10 +35,7 @@ impl ByteReader {
     pub(crate) fn new(api: &HfApi, source: FileSource, start: u64, end: Option<u64>) -> Self {
         // Its hash tells only at the end: that the file has changed meanwhile is told by the store's own word.
         let origin = Origin::new(api.clone(), source, false, false);
-        Self {
-            checks: api.shared.config.verify && start == 0 && end.is_none(),
-            ..Self::of(Arc::new(origin), start, end)
-        }
+        Self::of(Arc::new(origin), start, end)
     }
 
     /// The same of a file that others read too: what one reply tells, all know.
@@ -54,7 +50,6 @@ impl ByteReader {
             skip: 0,
             failures: 0,
             done: false,
-            checks: false,
             hash: None,
         }
     }
@@ -112,9 +107,8 @@ impl ByteReader {
                 self.total = self.total.or(opened.total);
                 // A server that ignores ranges begins at the beginning.
                 self.skip = if opened.body.whole { self.position } else { 0 };
-                if self.checks && self.position == 0 {
-                    let expected = self.origin.known().etag.as_ref().and_then(ContentHash::of_etag);
-                    self.hash = match (expected, self.total) {
+                if all && self.origin.api.shared.config.verify {
+                    self.hash = match (self.origin.content_hash(), self.total) {
                         (Some(expected), Some(total)) => Some((expected, Hasher::new(expected, total))),
                         _ => None,
                     };
