@@ -33,7 +33,7 @@ use crate::error::{Error, Result};
 use crate::oidc::{Confidential, seconds, secret};
 use crate::operation;
 use crate::operation::BoxFuture;
-use crate::request::Request;
+use crate::request::{Request, within};
 use crate::stored_tokens::{Lock, StoredToken, TokenStore};
 
 /// The Python client's id: a login made here can be renewed there, and the other way round.
@@ -275,17 +275,9 @@ fn shortened(text: &str) -> String {
 async fn ask(api: &HfApi, request: Request) -> Result<(String, Confidential)> {
     let timeout = api.shared.config.download_timeout;
     let url = format!("{}{}", api.endpoint(), request.target);
-    match tokio::time::timeout(timeout, api.send_whole(request)).await {
-        Ok(sent) => {
-            let (_, body) = sent?;
-            let reply = Confidential::read(body).ok_or_else(|| Error::malformed(&url, "expected JSON"))?;
-            Ok((url, reply))
-        }
-        Err(elapsed) => Err(Error::Timeout {
-            url,
-            source: elapsed.into(),
-        }),
-    }
+    let (_, body) = within(timeout, &url, api.send_whole(request)).await??;
+    let reply = Confidential::read(body).ok_or_else(|| Error::malformed(&url, "expected JSON"))?;
+    Ok((url, reply))
 }
 
 fn failed(problem: &str) -> Error {

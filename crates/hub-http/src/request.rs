@@ -330,15 +330,7 @@ impl Response {
         let url = &self.url;
         let chunk = self.inner.chunk();
         let chunk = match self.patience {
-            Some(patience) => match tokio::time::timeout(patience, chunk).await {
-                Ok(chunk) => chunk,
-                Err(elapsed) => {
-                    return Err(Error::Timeout {
-                        url: without_query(url),
-                        source: elapsed.into(),
-                    });
-                }
-            },
+            Some(patience) => within(patience, url, chunk).await?,
             None => chunk.await,
         };
         let chunk = chunk.map_err(|err| transport(url, err))?;
@@ -555,15 +547,7 @@ impl HfApi {
             let sent = builder.send();
             let patience = moved.is_some().then_some(config.upload_timeout);
             let sent = match request.timeout {
-                Some(timeout) => match tokio::time::timeout(timeout, sent).await {
-                    Ok(sent) => sent,
-                    Err(elapsed) => {
-                        return Err(Error::Timeout {
-                            url: first,
-                            source: elapsed.into(),
-                        });
-                    }
-                },
+                Some(timeout) => within(timeout, &first, sent).await?,
                 None => match moved {
                     Some(moved) => watched(&first, moved, config.upload_timeout, sent).await?,
                     None => sent.await,
@@ -672,20 +656,24 @@ impl HfApi {
     }
 }
 
+/// What comes of `work`, or [`Error::Timeout`] where that takes longer than `limit`.
+pub(crate) async fn within<T>(limit: Duration, url: &str, work: impl Future<Output = T>) -> Result<T> {
+    tokio::time::timeout(limit, work)
+        .await
+        .map_err(|elapsed| Error::Timeout {
+            url: without_query(url),
+            source: elapsed.into(),
+        })
+}
+
 /// Waits for a reply as long as bytes of the request move, or the wait for the reply itself is not too long.
 async fn watched<T>(url: &str, moved: &AtomicU64, patience: Duration, sent: impl Future<Output = T>) -> Result<T> {
     let mut sent = std::pin::pin!(sent);
     loop {
         let before = moved.load(Ordering::Relaxed);
-        match tokio::time::timeout(patience, &mut sent).await {
-            Ok(reply) => return Ok(reply),
+        match within(patience, url, &mut sent).await {
             Err(_) if moved.load(Ordering::Relaxed) != before => {}
-            Err(elapsed) => {
-                return Err(Error::Timeout {
-                    url: url.to_owned(),
-                    source: elapsed.into(),
-                });
-            }
+            ended => return ended,
         }
     }
 }

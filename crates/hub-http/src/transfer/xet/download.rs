@@ -10,7 +10,8 @@ use xet::xet_session::{XetDownloadStream, XetFileInfo};
 
 use super::session::{failed, forget_reader, reader};
 use crate::client::HfApi;
-use crate::error::{Error, Result};
+use crate::error::Result;
+use crate::request::within;
 
 const WHAT: &str = "a download";
 
@@ -51,11 +52,7 @@ impl Stream {
                 .await
                 .map_err(|err| failed(WHAT, err))
         };
-        let opened = match tokio::time::timeout(patience, opening).await {
-            Ok(opened) => opened,
-            Err(elapsed) => Err(stalled(route, elapsed)),
-        };
-        match opened {
+        match in_time(patience, route, opening).await.flatten() {
             Ok(inner) => Ok(Self {
                 api: api.clone(),
                 route: route.clone(),
@@ -88,8 +85,7 @@ impl Stream {
                 limit.take(piece.len()).await;
                 return Ok(Some(piece));
             }
-            let next = tokio::time::timeout(self.patience, self.inner.next()).await;
-            let next = next.map_err(|elapsed| stalled(&self.route, elapsed))?;
+            let next = in_time(self.patience, &self.route, self.inner.next()).await?;
             match next.map_err(|err| failed(WHAT, err))? {
                 Some(bytes) => {
                     let received = bytes.len() as u64;
@@ -115,12 +111,7 @@ impl Drop for Stream {
     }
 }
 
-fn stalled(route: &str, elapsed: tokio::time::error::Elapsed) -> Error {
-    failed(
-        WHAT,
-        Error::Timeout {
-            url: crate::error::without_query(route),
-            source: elapsed.into(),
-        },
-    )
+/// A stall of Xet is one of its failures.
+async fn in_time<T>(patience: Duration, route: &str, work: impl Future<Output = T>) -> Result<T> {
+    within(patience, route, work).await.map_err(|err| failed(WHAT, err))
 }
