@@ -264,7 +264,7 @@ impl CreateCommitArgs {
         }
         self.progress
             .phase(Phase::Committing, Some(commit.changes.len() as u64), None);
-        commit.send(&api, false, &self.progress).await
+        commit.send(&api, &self.progress).await
     }
 }
 

@@ -68,10 +68,95 @@ pub(crate) struct Commit {
 }
 
 impl Commit {
-    /// Sends it. `retried` only where a second commit of the same would change nothing.
+    /// Sends it, once.
     ///
     /// Its files are reported as they are read, and as done once the commit is made.
-    pub(crate) async fn send(&self, api: &HfApi, retried: bool, progress: &ProgressHandle) -> Result<CommitInfo> {
+    pub(crate) async fn send(&self, api: &HfApi, progress: &ProgressHandle) -> Result<CommitInfo> {
+        self.exchange(api, false, progress).await
+    }
+
+    /// Sends it, and again after a transient failure.
+    ///
+    /// That files are added twice changes nothing. Deletions and a parent make the second of two equal commits fail, so
+    /// that with these the branch is looked at first: the answer may have been lost, and not the commit.
+    pub(crate) async fn send_until_made(&self, api: &HfApi, progress: &ProgressHandle) -> Result<CommitInfo> {
+        if self.parent.is_none() && !self.deletes() {
+            return self.exchange(api, true, progress).await;
+        }
+        let mut attempt = 0;
+        loop {
+            attempt += 1;
+            let failed = match self.exchange(api, false, progress).await {
+                Err(err) if err.is_transient() => err,
+                ended => return ended,
+            };
+            let wait = api.shared.config.retry.wait_after(attempt, &failed);
+            if let Some(wait) = wait {
+                tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
+                api.retries.retrying(attempt, wait, &failed);
+                tokio::time::sleep(wait).await;
+            }
+            match (self.made(api).await, wait) {
+                (Ok(Some(made)), _) => return Ok(made),
+                (Ok(None), Some(_)) => {}
+                (Err(err), _) => {
+                    tracing::warn!(error = %err, "whether the commit was made cannot be found out");
+                    return Err(failed);
+                }
+                (Ok(None), None) => return Err(failed),
+            }
+        }
+    }
+
+    /// This commit, where it is the last one of its branch: by its message, the parent that it asked for, and what it
+    /// deletes.
+    async fn made(&self, api: &HfApi) -> Result<Option<CommitInfo>> {
+        let mut commits = api
+            .list_repo_commits(self.repo.clone())
+            .revision(self.revision.clone())
+            .await?;
+        let Some(last) = commits.next().await.transpose()? else {
+            return Ok(None);
+        };
+        if last.title != self.summary || last.message.trim() != self.description.trim() {
+            return Ok(None);
+        }
+        if let Some(parent) = &self.parent {
+            // Seven digits are enough to name it.
+            match commits.next().await.transpose()? {
+                Some(before) if before.id.starts_with(parent.as_str()) => {}
+                _ => return Ok(None),
+            }
+        }
+        let deleted: Vec<String> = self
+            .changes
+            .iter()
+            .filter_map(|change| match change {
+                Change::DeletedFile { path } | Change::DeletedFolder { path } => {
+                    Some(path.trim_end_matches('/').to_owned())
+                }
+                _ => None,
+            })
+            .collect();
+        if !deleted.is_empty() {
+            let there = api
+                .get_paths_info(self.repo.clone(), deleted)
+                .revision(last.id.parse::<Revision>()?);
+            if !there.await?.is_empty() {
+                return Ok(None);
+            }
+        }
+        let url = format!("{}/{}/commit/{}", api.endpoint(), self.repo.url_path(), last.id);
+        Ok(Some(CommitInfo::new(
+            url,
+            last.id,
+            self.summary.clone(),
+            self.description.clone(),
+            None,
+        )))
+    }
+
+    async fn exchange(&self, api: &HfApi, retried: bool, progress: &ProgressHandle) -> Result<CommitInfo> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Reply {

@@ -272,8 +272,7 @@ impl Committer<'_> {
 
     /// Makes one commit of these changes, or, where the Hub fails over it, several smaller ones.
     ///
-    /// A commit may be sent again: that its files are added twice changes nothing. Not so one that `opens` the pull
-    /// request, which could open two.
+    /// One that `opens` the pull request is sent once: a second could open another.
     async fn commit(&mut self, changes: Vec<Change>, mut opens: bool) -> Result<()> {
         let folder = self.folder;
         if folder.create_pr && !opens {
@@ -311,7 +310,12 @@ impl Committer<'_> {
             };
             folder.progress.phase(Phase::Committing, Some(additions as u64), None);
             let begun = Instant::now();
-            match commit.send(&folder.api, !opens, &folder.progress).await {
+            let sent = if opens {
+                commit.send(&folder.api, &folder.progress).await
+            } else {
+                commit.send_until_made(&folder.api, &folder.progress).await
+            };
+            match sent {
                 Ok(info) => {
                     self.commits += 1;
                     self.last = Some(info);

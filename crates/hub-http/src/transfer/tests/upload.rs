@@ -73,6 +73,8 @@ struct State {
     there: HashMap<String, String>,
     /// Answers to give first: the beginning of a line, a status, how often.
     failures: Vec<(&'static str, u16, usize)>,
+    /// Answers as many commits with a failure once they are made.
+    lost_answers: usize,
     /// Refuses commits of more changes than this.
     most_changes: Option<usize>,
     /// Sends large files in parts of this size.
@@ -134,6 +136,10 @@ impl Respond for Answer {
         let parts: Vec<&str> = path.split('/').collect();
         if path.contains("/preupload/") {
             state.preupload(&asked)
+        } else if path.contains("/commits/") {
+            state.history()
+        } else if path.contains("/paths-info/") {
+            state.paths_info(&asked)
         } else if path.ends_with("/objects/batch") {
             state.batch(&asked, &base)
         } else if path.contains("/commit/") {
@@ -242,11 +248,52 @@ impl State {
         ResponseTemplate::new(200).set_body_json(json!({"objects": objects.iter().map(answer).collect::<Vec<_>>()}))
     }
 
+    /// The last commit's hash.
+    fn head(&self) -> String {
+        match self.commits.len() {
+            0 => HEAD.to_owned(),
+            made => format!("{made:040x}"),
+        }
+    }
+
+    /// The commits that were made, the last one first, and the one before them.
+    fn history(&self) -> ResponseTemplate {
+        let commit = |id: String, title: &str| json!({"id": id, "title": title, "message": "", "authors": []});
+        let made = self.commits.iter().enumerate();
+        let mut commits = vec![commit(HEAD.into(), "initial commit")];
+        commits.extend(made.map(|(at, made)| commit(format!("{:040x}", at + 1), made.summary())));
+        commits.reverse();
+        ResponseTemplate::new(200).set_body_json(commits)
+    }
+
+    fn paths_info(&self, asked: &Asked) -> ResponseTemplate {
+        let there: Vec<Value> = url::form_urlencoded::parse(&asked.body)
+            .filter(|(name, path)| name == "paths" && self.there.contains_key(path.as_ref()))
+            .map(|(_, path)| json!({"type": "file", "path": path, "size": 1, "oid": "0".repeat(40)}))
+            .collect();
+        ResponseTemplate::new(200).set_body_json(there)
+    }
+
     fn commit(&mut self, asked: &Asked, base: &str, revision: &str) -> ResponseTemplate {
         let text = String::from_utf8(asked.body.clone()).unwrap();
         let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
         if self.most_changes.is_some_and(|most| lines.len() - 1 > most) {
             return ResponseTemplate::new(500);
+        }
+        let header = &lines[0]["value"];
+        if header["parentCommit"]
+            .as_str()
+            .is_some_and(|parent| !self.head().starts_with(parent))
+        {
+            return ResponseTemplate::new(412).set_body_json(json!({"error": "A commit has happened since."}));
+        }
+        let is_gone = |line: &Value| {
+            line["key"] == "deletedFile" && !self.there.contains_key(line["value"]["path"].as_str().unwrap())
+        };
+        if lines.iter().any(is_gone) {
+            return ResponseTemplate::new(404)
+                .insert_header("x-error-code", "EntryNotFound")
+                .insert_header("x-error-message", "A file with this name doesn't exist");
         }
         for line in &lines[1..] {
             let value = &line["value"];
@@ -273,6 +320,10 @@ impl State {
             revision: revision.to_owned(),
             lines,
         });
+        if self.lost_answers > 0 {
+            self.lost_answers -= 1;
+            return ResponseTemplate::new(504);
+        }
         let mut reply = json!({"commitOid": HEAD, "commitUrl": format!("{base}/ada/demo/commit/{HEAD}")});
         if asked.line.contains("create_pr=1") {
             reply["pullRequestUrl"] = format!("{base}/ada/demo/discussions/3").into();

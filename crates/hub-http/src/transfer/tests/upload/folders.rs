@@ -293,3 +293,59 @@ async fn files_of_the_repo_are_deleted_in_the_first_commit() {
     call().delete_patterns("*").await.unwrap();
     assert_eq!(fake.commits().len(), 2);
 }
+
+#[tokio::test]
+async fn a_commit_whose_answer_is_lost_is_made_once() {
+    let fake = Fake::start().await;
+    let dir = folder(&[("new.txt", "n")]);
+    let call = || fake.api().upload_folder("ada/demo", dir.path());
+    let old = |fake: &Fake| {
+        fake.set(|state| {
+            state.there.insert("old.txt".into(), "0".repeat(40));
+            state.lost_answers = 1;
+        });
+    };
+
+    old(&fake);
+    let info = call().delete_patterns("old.txt").await.unwrap();
+    assert_eq!(fake.commits().len(), 1);
+    assert_eq!(info.oid, lock(&fake.state).head());
+    assert!(
+        info.commit_url.ends_with(&format!("/ada/demo/commit/{}", info.oid)),
+        "{}",
+        info.commit_url
+    );
+
+    fs_err::write(dir.path().join("new.txt"), "other").unwrap();
+    let parent = info.oid;
+    old(&fake);
+    let info = call().parent_commit(parent.as_str()).await.unwrap();
+    assert_eq!(fake.commits().len(), 2);
+    assert_eq!(info.oid, lock(&fake.state).head());
+}
+
+#[tokio::test]
+async fn a_commit_that_was_not_made_is_sent_again() {
+    let fake = Fake::start().await;
+    fake.set(|state| {
+        state.there.insert("old.txt".into(), "0".repeat(40));
+    });
+    let dir = folder(&[("new.txt", "n")]);
+    fake.fail(COMMIT, 503, 2);
+    let call = || {
+        fake.api()
+            .upload_folder("ada/demo", dir.path())
+            .delete_patterns("old.txt")
+    };
+    call().await.unwrap();
+    assert_eq!(fake.asked(COMMIT).len(), 3);
+    assert_eq!(fake.commits().len(), 1);
+
+    // Another one of the same message is not ours: what it was to delete is there still.
+    fake.set(|state| {
+        state.there.insert("old.txt".into(), "0".repeat(40));
+    });
+    fake.fail(COMMIT, 503, 1);
+    call().await.unwrap();
+    assert_eq!(fake.commits().len(), 2);
+}
