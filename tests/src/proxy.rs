@@ -68,6 +68,16 @@ impl Carried {
         self.method == "GET" && matches!(self.status, 200 | 206) && !listing
     }
 
+    /// The addresses of contents that were asked for as a whole more than once. A range is what is asked for again of a
+    /// connection that stalls, as all do on a machine that is busy enough.
+    pub fn fetched_again(carried: &[Self]) -> Vec<&str> {
+        let whole = carried.iter().filter(|one| one.is_content() && one.range.is_none());
+        let mut addresses: Vec<&str> = whole.map(|one| one.address.as_str()).collect();
+        addresses.sort_unstable();
+        let again = addresses.windows(2).filter(|pair| pair[0] == pair[1]);
+        again.map(|pair| pair[0]).collect()
+    }
+
     /// How many bytes of files were answered, each byte of a file once: what a slow connection has to fetch is asked for
     /// a second time by another, and a busy machine makes any connection slow.
     pub fn content_bytes(carried: &[Self]) -> u64 {

@@ -1,6 +1,6 @@
 //! Many at once in one cache: processes and threads of ours, and of both releases of the official client.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout};
@@ -37,18 +37,13 @@ fn assert_files(folder: &Path, files: &BTreeMap<String, Vec<u8>>) {
 /// Every content was answered once, and once only; `.gitattributes` is among them or not.
 #[track_caller]
 fn assert_fetched_once(carried: &[Carried], contents: usize) {
-    let mut times: BTreeMap<&str, usize> = BTreeMap::new();
-    // A range is what is asked for again of a connection that stalls, as all do on a machine that is busy enough.
-    for one in carried.iter().filter(|one| one.is_content() && one.range.is_none()) {
-        *times.entry(&one.address).or_default() += 1;
-    }
-    let twice: Vec<_> = times.iter().filter(|(_, times)| **times > 1).collect();
-    assert!(twice.is_empty(), "fetched more than once: {twice:#?}");
-    let others = times
-        .keys()
-        .filter(|address| !address.ends_with(".gitattributes"))
-        .count();
-    assert_eq!(others, contents, "{times:#?}");
+    assert_eq!(Carried::fetched_again(carried), Vec::<&str>::new());
+    let others: BTreeSet<&str> = carried
+        .iter()
+        .filter(|one| one.is_content() && one.range.is_none() && !one.address.ends_with(".gitattributes"))
+        .map(|one| one.address.as_str())
+        .collect();
+    assert_eq!(others.len(), contents, "{others:#?}");
 }
 
 /// Nothing is left but contents and links to them.

@@ -43,6 +43,24 @@ async fn c_031_c_035_w_004_without_working_locks_all_get_the_right_bytes() {
 }
 
 #[tokio::test]
+async fn who_waits_for_a_lock_and_is_dropped_never_takes_it() {
+    let hub = hub().await;
+    assert_eq!(hub.cache().cache().lock_limit(), None, "one waits as long as it takes");
+    let etag = etag_of(TEXT.as_bytes(), false);
+    let path = hub.root().join(".locks/models--o--n").join(format!("{etag}.lock"));
+    let held = lock::lock(&path, None).unwrap();
+    let waiting = hub.cache().download_file("o/n", "config.json");
+    let ended = tokio::time::timeout(Duration::from_millis(200), waiting).await;
+    assert!(ended.is_err(), "{ended:?}");
+    drop(held);
+    tokio::time::sleep(2 * lock::POLL).await;
+    assert!(matches!(lock::try_lock(&path).unwrap(), lock::Attempt::Held(lock) if lock.is_exclusive()));
+    assert!(!hub.repo().join("blobs").join(&etag).exists());
+    let gets = hub.requests().await.iter().filter(|r| r.starts_with("GET")).count();
+    assert_eq!(gets, 0);
+}
+
+#[tokio::test]
 async fn a_lock_that_never_comes_free_costs_bandwidth_only() {
     let hub = hub().await;
     let cache = Cache::new(hub.root()).with_lock_limit(Some(Duration::from_millis(30)));
