@@ -68,10 +68,15 @@ impl Carried {
         self.method == "GET" && matches!(self.status, 200 | 206) && !listing
     }
 
-    /// The addresses of contents that were asked for as a whole more than once. A range is what is asked for again of a
-    /// connection that stalls, as all do on a machine that is busy enough.
+    /// Whether this is a content that was asked for as a whole. A range is what is asked for again of a connection that
+    /// stalls, as all do on a machine that is busy enough.
+    pub fn is_whole_content(&self) -> bool {
+        self.is_content() && self.range.is_none()
+    }
+
+    /// The addresses of contents that were asked for as a whole more than once.
     pub fn fetched_again(carried: &[Self]) -> Vec<&str> {
-        let whole = carried.iter().filter(|one| one.is_content() && one.range.is_none());
+        let whole = carried.iter().filter(|one| one.is_whole_content());
         let mut addresses: Vec<&str> = whole.map(|one| one.address.as_str()).collect();
         addresses.sort_unstable();
         let again = addresses.windows(2).filter(|pair| pair[0] == pair[1]);

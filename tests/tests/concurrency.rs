@@ -40,7 +40,7 @@ fn assert_fetched_once(carried: &[Carried], contents: usize) {
     assert_eq!(Carried::fetched_again(carried), Vec::<&str>::new());
     let others: BTreeSet<&str> = carried
         .iter()
-        .filter(|one| one.is_content() && one.range.is_none() && !one.address.ends_with(".gitattributes"))
+        .filter(|one| one.is_whole_content() && !one.address.ends_with(".gitattributes"))
         .map(|one| one.address.as_str())
         .collect();
     assert_eq!(others.len(), contents, "{others:#?}");
