@@ -498,13 +498,25 @@ impl HfApi {
                 }
             };
             let Some(wait) = wait else { return Err(failed) };
-            tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
-            match &request.about {
-                Some(file) => file.retrying(attempt, wait, &failed),
-                None => self.retries.retrying(attempt, wait, &failed),
-            }
-            tokio::time::sleep(wait).await;
+            self.wait_for_retry(attempt, wait, &failed, request.about.as_deref())
+                .await;
         }
+    }
+
+    /// Says that retry number `attempt` comes after `wait`, as one of this file if it is of any, and waits.
+    pub(crate) async fn wait_for_retry(
+        &self,
+        attempt: u32,
+        wait: Duration,
+        failed: &Error,
+        file: Option<&FileProgress>,
+    ) {
+        tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
+        match file {
+            Some(file) => file.retrying(attempt, wait, failed),
+            None => self.retries.retrying(attempt, wait, failed),
+        }
+        tokio::time::sleep(wait).await;
     }
 
     /// One attempt, redirects included.

@@ -260,7 +260,7 @@ impl CreateCommitArgs {
         };
         // As the Python client: what is ignored still counts as asked for.
         if commit.changes.is_empty() && !any_ignored {
-            return head(&api, &commit).await;
+            return commit.head(&api).await;
         }
         self.progress
             .phase(Phase::Committing, Some(commit.changes.len() as u64), None);
@@ -273,24 +273,6 @@ fn check_message(message: &str) -> Result<()> {
         return Err(ValidationError::new("commit message", message, "must not be empty").into());
     }
     Ok(())
-}
-
-/// The commit that is there already, where there is nothing to change.
-async fn head(api: &HfApi, commit: &Commit) -> Result<CommitInfo> {
-    tracing::info!("nothing changes: no commit is made");
-    let info = api
-        .repo_info(commit.repo.clone())
-        .revision(commit.revision.clone())
-        .await?;
-    let Some(hash) = info.commit_hash() else {
-        return Err(Error::malformed(
-            api.endpoint(),
-            "no commit hash in the repo's information",
-        ));
-    };
-    let url = format!("{}/{}/commit/{hash}", api.endpoint(), commit.repo.url_path());
-    let (message, description) = (commit.summary.clone(), commit.description.clone());
-    Ok(CommitInfo::new(url, hash.to_string(), message, description, None))
 }
 
 /// The text of the `.gitignore` that a commit adds.

@@ -72,7 +72,8 @@ impl Commit {
     ///
     /// Its files are reported as they are read, and as done once the commit is made.
     pub(crate) async fn send(&self, api: &HfApi, progress: &ProgressHandle) -> Result<CommitInfo> {
-        self.exchange(api, false, progress).await
+        let payload = Arc::new(self.payload(progress));
+        payload.ended_by(self.exchange(api, &payload, false).await)
     }
 
     /// Sends it, and again after a transient failure.
@@ -80,30 +81,34 @@ impl Commit {
     /// That files are added twice changes nothing. Deletions and a parent make the second of two equal commits fail, so
     /// that with these the branch is looked at first: the answer may have been lost, and not the commit.
     pub(crate) async fn send_until_made(&self, api: &HfApi, progress: &ProgressHandle) -> Result<CommitInfo> {
-        if self.parent.is_none() && !self.deletes() {
-            return self.exchange(api, true, progress).await;
-        }
+        let payload = Arc::new(self.payload(progress));
+        let changes_nothing_twice = self.parent.is_none() && self.deleted().next().is_none();
+        payload.ended_by(match changes_nothing_twice {
+            true => self.exchange(api, &payload, true).await,
+            false => self.exchange_until_made(api, &payload).await,
+        })
+    }
+
+    async fn exchange_until_made(&self, api: &HfApi, payload: &Arc<Payload>) -> Result<CommitInfo> {
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let failed = match self.exchange(api, false, progress).await {
+            let failed = match self.exchange(api, payload, false).await {
                 Err(err) if err.is_transient() => err,
                 ended => return ended,
             };
             let wait = api.shared.config.retry.wait_after(attempt, &failed);
             if let Some(wait) = wait {
-                tracing::warn!(error = %failed, attempt, wait_ms = wait.as_millis() as u64, "trying again");
-                api.retries.retrying(attempt, wait, &failed);
-                tokio::time::sleep(wait).await;
+                api.wait_for_retry(attempt, wait, &failed, None).await;
             }
-            match (self.made(api).await, wait) {
-                (Ok(Some(made)), _) => return Ok(made),
-                (Ok(None), Some(_)) => {}
-                (Err(err), _) => {
+            match self.made(api).await {
+                Ok(Some(made)) => return Ok(made),
+                Ok(None) if wait.is_some() => {}
+                Ok(None) => return Err(failed),
+                Err(err) => {
                     tracing::warn!(error = %err, "whether the commit was made cannot be found out");
                     return Err(failed);
                 }
-                (Ok(None), None) => return Err(failed),
             }
         }
     }
@@ -122,21 +127,15 @@ impl Commit {
             return Ok(None);
         }
         if let Some(parent) = &self.parent {
-            // Seven digits are enough to name it.
+            // Five digits are enough to name it.
             match commits.next().await.transpose()? {
                 Some(before) if before.id.starts_with(parent.as_str()) => {}
                 _ => return Ok(None),
             }
         }
         let deleted: Vec<String> = self
-            .changes
-            .iter()
-            .filter_map(|change| match change {
-                Change::DeletedFile { path } | Change::DeletedFolder { path } => {
-                    Some(path.trim_end_matches('/').to_owned())
-                }
-                _ => None,
-            })
+            .deleted()
+            .map(|path| path.trim_end_matches('/').to_owned())
             .collect();
         if !deleted.is_empty() {
             let there = api
@@ -146,17 +145,36 @@ impl Commit {
                 return Ok(None);
             }
         }
-        let url = format!("{}/{}/commit/{}", api.endpoint(), self.repo.url_path(), last.id);
-        Ok(Some(CommitInfo::new(
+        Ok(Some(self.told_as(api, &last.id)))
+    }
+
+    /// The branch's last commit in place of this one, which changes nothing.
+    pub(crate) async fn head(&self, api: &HfApi) -> Result<CommitInfo> {
+        tracing::info!("nothing changes: no commit is made");
+        let info = api.repo_info(self.repo.clone()).revision(self.revision.clone()).await?;
+        match info.commit_hash() {
+            Some(hash) => Ok(self.told_as(api, &hash.to_string())),
+            None => Err(Error::malformed(
+                api.endpoint(),
+                "no commit hash in the repo's information",
+            )),
+        }
+    }
+
+    /// A commit that is there, with this one's message.
+    fn told_as(&self, api: &HfApi, hash: &str) -> CommitInfo {
+        let url = format!("{}/{}/commit/{hash}", api.endpoint(), self.repo.url_path());
+        CommitInfo::new(
             url,
-            last.id,
+            hash.to_owned(),
             self.summary.clone(),
             self.description.clone(),
             None,
-        )))
+        )
     }
 
-    async fn exchange(&self, api: &HfApi, retried: bool, progress: &ProgressHandle) -> Result<CommitInfo> {
+    /// Sends it; `retried` only where a second commit of the same would change nothing.
+    async fn exchange(&self, api: &HfApi, payload: &Arc<Payload>, retried: bool) -> Result<CommitInfo> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Reply {
@@ -165,13 +183,11 @@ impl Commit {
             #[serde(alias = "prUrl")]
             pull_request_url: Option<String>,
         }
-        let payload = Arc::new(self.payload(progress));
-        let request = self.request(&payload);
+        let request = self.request(payload);
         let request = if retried { request.retried() } else { request };
         let sent = api.send_whole(request).await;
-        // Not left to whoever drops the body last: the thread that reads it may still be at it.
-        payload.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
-        let (reply, bytes) = sent.map_err(|err| explained(err, self.deletes()))?;
+        let (reply, bytes) = sent.map_err(|err| explained(err, self.deleted().next().is_some()))?;
+        payload.end(Outcome::Done);
         let url = reply.url().to_owned();
         let reply: Reply = crate::request::parse_json(&url, &bytes)?;
         if self.create_pr && reply.pull_request_url.is_none() {
@@ -190,10 +206,12 @@ impl Commit {
         ))
     }
 
-    fn deletes(&self) -> bool {
-        self.changes
-            .iter()
-            .any(|change| matches!(change, Change::DeletedFile { .. } | Change::DeletedFolder { .. }))
+    /// The paths that go.
+    fn deleted(&self) -> impl Iterator<Item = &str> {
+        self.changes.iter().filter_map(|change| match change {
+            Change::DeletedFile { path } | Change::DeletedFolder { path } => Some(path.as_str()),
+            _ => None,
+        })
     }
 
     fn request(&self, payload: &Arc<Payload>) -> Request {
@@ -331,6 +349,13 @@ impl Payload {
                 Part::File(file) => file.content.length(),
             })
             .sum()
+    }
+
+    /// Where the commit failed, its files did. Not left to whoever drops the body last: the thread that reads it may
+    /// still be at it.
+    fn ended_by<T>(&self, sent: Result<T>) -> Result<T> {
+        self.end(if sent.is_ok() { Outcome::Done } else { Outcome::Failed });
+        sent
     }
 
     /// The commit is made, or it failed: its files ended so, and no other begins.

@@ -266,7 +266,7 @@ impl Committer<'_> {
                 }
                 Ok(info)
             }
-            None => self.head().await,
+            None => self.next_commit(&[], false).head(&self.folder.api).await,
         }
     }
 
@@ -281,33 +281,7 @@ impl Committer<'_> {
         let mut pieces = vec![changes];
         while let Some(changes) = pieces.pop() {
             let additions = changes.len();
-            let mut all: Vec<Change> = Vec::new();
-            if self.commits == 0 {
-                all.extend(
-                    folder
-                        .deletions
-                        .iter()
-                        .map(|path| Change::DeletedFile { path: path.clone() }),
-                );
-            }
-            all.extend(changes.iter().cloned());
-            let commit = Commit {
-                repo: folder.repo.clone(),
-                revision: self
-                    .pr
-                    .as_ref()
-                    .map_or(&folder.revision, |(revision, _)| revision)
-                    .clone(),
-                summary: match self.commits {
-                    0 => folder.message.clone(),
-                    done => format!("{} (part {})", folder.message, done + 1),
-                },
-                description: folder.description.clone(),
-                parent: folder.parent.clone().filter(|_| self.commits == 0),
-                create_pr: opens,
-                hot_reload: false,
-                changes: all,
-            };
+            let commit = self.next_commit(&changes, opens);
             folder.progress.phase(Phase::Committing, Some(additions as u64), None);
             let begun = Instant::now();
             let sent = if opens {
@@ -341,6 +315,33 @@ impl Committer<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The next commit, of these changes: the first one is also for the deletions, and behind the parent that was asked for.
+    fn next_commit(&self, changes: &[Change], opens: bool) -> Commit {
+        let folder = self.folder;
+        let is_first = self.commits == 0;
+        let deleted = folder.deletions.iter().filter(|_| is_first);
+        Commit {
+            repo: folder.repo.clone(),
+            revision: self
+                .pr
+                .as_ref()
+                .map_or(&folder.revision, |(revision, _)| revision)
+                .clone(),
+            summary: match self.commits {
+                0 => folder.message.clone(),
+                done => format!("{} (part {})", folder.message, done + 1),
+            },
+            description: folder.description.clone(),
+            parent: folder.parent.clone().filter(|_| is_first),
+            create_pr: opens,
+            hot_reload: false,
+            changes: deleted
+                .map(|path| Change::DeletedFile { path: path.clone() })
+                .chain(changes.iter().cloned())
+                .collect(),
+        }
     }
 
     /// Opens the pull request by itself, unless it is open: several commits go to it.
@@ -385,24 +386,5 @@ impl Committer<'_> {
             }
         }
         err
-    }
-
-    async fn head(&self) -> Result<CommitInfo> {
-        let folder = self.folder;
-        tracing::info!("nothing changes: no commit is made");
-        let info = folder
-            .api
-            .repo_info(folder.repo.clone())
-            .revision(folder.revision.clone())
-            .await?;
-        let Some(hash) = info.commit_hash() else {
-            return Err(Error::malformed(
-                folder.api.endpoint(),
-                "no commit hash in the repo's information",
-            ));
-        };
-        let url = format!("{}/{}/commit/{hash}", folder.api.endpoint(), folder.repo.url_path());
-        let (message, description) = (folder.message.clone(), folder.description.clone());
-        Ok(CommitInfo::new(url, hash.to_string(), message, description, None))
     }
 }

@@ -307,7 +307,10 @@ async fn a_commit_whose_answer_is_lost_is_made_once() {
     };
 
     old(&fake);
-    let info = call().delete_patterns("old.txt").await.unwrap();
+    let log = Log::default();
+    let call_told = call().progress(ProgressHandle::new(log.clone()));
+    let info = call_told.delete_patterns("old.txt").await.unwrap();
+    log.check(&[("new.txt", 1, Outcome::Done)]);
     assert_eq!(fake.commits().len(), 1);
     assert_eq!(info.oid, lock(&fake.state).head());
     assert!(
@@ -337,7 +340,10 @@ async fn a_commit_that_was_not_made_is_sent_again() {
             .upload_folder("ada/demo", dir.path())
             .delete_patterns("old.txt")
     };
-    call().await.unwrap();
+    // A file that is sent again is one file still.
+    let log = Log::default();
+    call().progress(ProgressHandle::new(log.clone())).await.unwrap();
+    log.check(&[("new.txt", 1, Outcome::Done)]);
     assert_eq!(fake.asked(COMMIT).len(), 3);
     assert_eq!(fake.commits().len(), 1);
 
