@@ -21,6 +21,10 @@ pub(crate) const HF_TRANSFER: Python = Python {
     with: Some("hf_transfer==0.1.9"),
 };
 
+/// The YAML parser of the official client. With its release 6.0.4 the later of several merged mappings wins and not the
+/// earlier one, as the merge key's definition, the releases before and ours have it.
+const PYYAML: &str = "pyyaml==6.0.3";
+
 /// The newest release, and the last one before the HTTP library changed and `Repository` went.
 pub(crate) const PYTHONS: &[Python] = &[
     Python {
@@ -95,7 +99,7 @@ pub(crate) fn virtual_environment(sh: &Shell, python: &Python) -> Result<()> {
         install(sh, &["python3", "python3-venv"])?;
     }
     let dir = environment(sh, python)?;
-    let requirements = [format!("huggingface_hub=={}", python.version)];
+    let requirements = [format!("huggingface_hub=={}", python.version), PYYAML.to_owned()];
     let requirements: Vec<String> = requirements.into_iter().chain(python.with.map(str::to_owned)).collect();
     let requirement = requirements.join(" ");
     let base = cmd!(sh, "python3 -c 'import sys; print(sys.version, sys.prefix)'")
