@@ -323,6 +323,8 @@ impl Fetch {
     }
 
     async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
+        // Made before the clock runs: that takes as long as many replies do.
+        self.api.client(true).map_err(Trouble::Fatal)?;
         let asked = Instant::now();
         let opened = self.origin.open(range).await;
         self.latency = asked.elapsed();
@@ -609,7 +611,7 @@ impl Fetch {
                     if !ranges {
                         continue;
                     }
-                    let target = growth.tick(session.received.load(Ordering::Relaxed), Instant::now());
+                    let target = growth.tick(session.seen(), Instant::now());
                     session.target.store(target, Ordering::Relaxed);
                     while lanes.len() < target && session.plan().has_work() {
                         let Some(permit) = self.api.shared.connections.more() else { break };

@@ -12,6 +12,9 @@ const FAST: f64 = 400e6;
 /// server for each connection, and that is less; a machine that is busy with other things may give little more.
 const FAST_NEAR: f64 = 150e6;
 const NEAR: Duration = Duration::from_millis(5);
+/// A connection that waits for the file during this part of the time is limited by the machine, however fast it is: others
+/// would only wait with it.
+const HELD: f64 = 0.25;
 /// A connection that was fast and is not in so many looks one after the other was so by a server's first burst.
 const NO_LONGER_FAST: u32 = 3;
 /// A server that takes this long to answer is far away: one connection hardly ever fills the link, and to find out how
@@ -41,8 +44,17 @@ pub(super) struct Growth {
     slower: u32,
     /// When those that were added last should bring bytes.
     begin: Option<Instant>,
-    mark: Option<(Instant, u64)>,
+    mark: Option<(Instant, Seen)>,
     hold: Option<Instant>,
+}
+
+/// What all connections of a download together have done so far.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Seen {
+    /// The bytes that have come.
+    pub(super) received: u64,
+    /// For how long they have waited until what had come was in the file.
+    pub(super) held: Duration,
 }
 
 impl Growth {
@@ -62,8 +74,8 @@ impl Growth {
         }
     }
 
-    /// Takes a look: `received` bytes have come until `now`. Gives how many connections there should be.
-    pub(super) fn tick(&mut self, received: u64, now: Instant) -> usize {
+    /// Takes a look: so much was done until `now`. Gives how many connections there should be.
+    pub(super) fn tick(&mut self, seen: Seen, now: Instant) -> usize {
         if self.hold.is_some_and(|until| now < until) {
             self.mark = None;
             return self.target;
@@ -72,22 +84,27 @@ impl Growth {
             return self.target;
         }
         let Some((since, earlier)) = self.mark else {
-            self.mark = Some((now, received));
+            self.mark = Some((now, seen));
             return self.target;
         };
         let elapsed = now.duration_since(since);
+        let received = seen.received - earlier.received;
         let window = match self.settled {
             true => REST,
-            false if received - earlier >= SHORT_WINDOW_BYTES => SHORT_WINDOW,
+            false if received >= SHORT_WINDOW_BYTES => SHORT_WINDOW,
             false => WINDOW,
         };
         if elapsed < window || self.target >= self.cap {
             return self.target;
         }
-        let rate = (received - earlier) as f64 / elapsed.as_secs_f64();
-        self.mark = Some((now, received));
+        let rate = received as f64 / elapsed.as_secs_f64();
+        self.mark = Some((now, seen));
         if rate == 0.0 {
             // Still on its way; a connection that is dead has its own timeout.
+            return self.target;
+        }
+        let held = seen.held.saturating_sub(earlier.held).as_secs_f64();
+        if held >= HELD * elapsed.as_secs_f64() * self.target as f64 {
             return self.target;
         }
         if !self.settled && self.before.is_none() {
@@ -134,6 +151,13 @@ mod tests {
 
     const SHORT: Duration = Duration::from_millis(1);
 
+    fn came(received: u64) -> Seen {
+        Seen {
+            received,
+            ..Seen::default()
+        }
+    }
+
     /// Runs four seconds of a link on which `rate` gives the bytes a second for a number of connections.
     fn run(cap: usize, rate: impl Fn(usize) -> f64) -> usize {
         run_timed(cap, rate).0
@@ -147,7 +171,7 @@ mod tests {
         let mut begun = vec![(Duration::ZERO, 1)];
         for step in 0..160 {
             let now = STEP * step;
-            let target = growth.tick(received as u64, start + now);
+            let target = growth.tick(came(received as u64), start + now);
             if begun.last().is_none_or(|(_, last)| *last != target) {
                 begun.push((now + SHORT, target));
             }
@@ -167,12 +191,28 @@ mod tests {
     fn what_is_fast_depends_on_how_near_it_is() {
         let begin = |latency, rate: u64| {
             let (mut growth, start) = (Growth::new(16, latency), Instant::now());
-            growth.tick(0, start);
-            growth.tick(rate / 10, start + Duration::from_millis(100))
+            growth.tick(came(0), start);
+            growth.tick(came(rate / 10), start + Duration::from_millis(100))
         };
         let longer = Duration::from_millis(20);
         assert_eq!((begin(SHORT, 200_000_000), begin(longer, 200_000_000)), (1, 4));
         assert_eq!((begin(SHORT, 100_000_000), begin(longer, 500_000_000)), (4, 1));
+    }
+
+    #[test]
+    fn who_waits_for_the_file_gets_no_company() {
+        let most = |held: u32| {
+            let (mut growth, start) = (Growth::new(16, SHORT), Instant::now());
+            let looks = (0..40).map(|step| {
+                let seen = Seen {
+                    received: u64::from(step) * 1_000_000,
+                    held: Duration::from_millis(25) * step * held / 100,
+                };
+                growth.tick(seen, start + Duration::from_millis(25) * step)
+            });
+            looks.max()
+        };
+        assert_eq!((most(0), most(20), most(30)), (Some(4), Some(4), Some(1)));
     }
 
     #[test]
@@ -181,7 +221,7 @@ mod tests {
         let mut targets = Vec::new();
         for step in 0..40 {
             let rate: u64 = if step < 8 { 2_000_000_000 } else { 16_000_000 };
-            targets.push(growth.tick(received, start + Duration::from_millis(25) * step));
+            targets.push(growth.tick(came(received), start + Duration::from_millis(25) * step));
             received += rate / 40 * *targets.last().unwrap() as u64;
         }
         assert_eq!((targets[8], targets[39]), (1, 16));
@@ -191,7 +231,7 @@ mod tests {
     fn a_pause_of_a_fast_connection_brings_no_others() {
         let (mut growth, start, mut received) = (Growth::new(16, SHORT), Instant::now(), 0);
         for step in 0..200 {
-            assert_eq!(growth.tick(received, start + Duration::from_millis(25) * step), 1);
+            assert_eq!(growth.tick(came(received), start + Duration::from_millis(25) * step), 1);
             received += if (10..14).contains(&(step % 20)) {
                 1_000_000
             } else {
@@ -222,7 +262,7 @@ mod tests {
     fn a_far_server_gets_many_connections_at_once() {
         for (cap, most) in [(1, 1), (2, 2), (16, 16), (32, 16)] {
             let mut growth = Growth::new(cap, Duration::from_millis(160));
-            assert_eq!(growth.tick(0, Instant::now()), most);
+            assert_eq!(growth.tick(came(0), Instant::now()), most);
         }
     }
 
@@ -236,13 +276,13 @@ mod tests {
     fn a_failure_stops_the_growth_for_as_long_as_asked() {
         let mut growth = Growth::new(8, SHORT);
         let start = Instant::now();
-        growth.tick(0, start);
-        assert_eq!(growth.tick(1000, start + Duration::from_secs(1)), 4);
+        growth.tick(came(0), start);
+        assert_eq!(growth.tick(came(1000), start + Duration::from_secs(1)), 4);
         growth.retreat(2, Duration::from_secs(30), start + Duration::from_secs(1));
         for second in 2..30 {
-            assert_eq!(growth.tick(second * 1000, start + Duration::from_secs(second)), 2);
+            assert_eq!(growth.tick(came(second * 1000), start + Duration::from_secs(second)), 2);
         }
-        growth.tick(40_000, start + Duration::from_secs(40));
-        assert_eq!(growth.tick(50_000, start + Duration::from_secs(46)), 3);
+        growth.tick(came(40_000), start + Duration::from_secs(40));
+        assert_eq!(growth.tick(came(50_000), start + Duration::from_secs(46)), 3);
     }
 }

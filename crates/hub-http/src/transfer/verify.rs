@@ -13,7 +13,7 @@ use hub_types::{Etag, GitOid, GitOidHasher, Sha256, Sha256Hasher};
 use tokio::sync::oneshot;
 
 use super::plan::Ranges;
-use super::write::{Batch, Partial};
+use super::write::{BATCH, Batch, Partial};
 
 /// A content hash: expected or found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -182,6 +182,11 @@ impl Verifier {
         }
         drop(state);
         self.shared.changed.notify_one();
+    }
+
+    /// Whether the next batch would be taken without a wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.shared.lock().waiting_bytes + BATCH <= MOST_WAITING
     }
 
     /// Waits for the hash of the whole file. All of it must have been written.
