@@ -18,6 +18,7 @@ use crate::error::{Error, Result};
 use crate::progress::ProgressHandle;
 use crate::queue::Queue;
 use crate::retry::RetryPolicy;
+use crate::tls::Tls;
 use crate::transfer::connections::Connections;
 use crate::transfer::xet;
 
@@ -106,9 +107,9 @@ pub(crate) struct Config {
     pub(crate) services: Services,
     pub(crate) xet: xet::Settings,
     proxies: Vec<reqwest::Proxy>,
-    ca_bundle: Option<PathBuf>,
-    /// What `SSL_CERT_FILE` names: TLS libraries on Linux know that variable, elsewhere it is read here.
-    system_bundle: Option<PathBuf>,
+    tls: Tls,
+    /// Whether it trusts certificates of its own, beside the environment's.
+    has_own_certificates: bool,
 }
 
 /// The Hub's services that have hosts of their own. The token goes there too: they belong to the Hub.
@@ -132,7 +133,7 @@ impl Default for Services {
 impl Config {
     /// Whether this client was given a proxy or certificates of its own, beside the environment's.
     pub(crate) fn has_own_network(&self) -> bool {
-        !self.proxies.is_empty() || self.ca_bundle.is_some()
+        !self.proxies.is_empty() || self.has_own_certificates
     }
 
     /// Whether `url` may see the token: it is on the endpoint, on an origin of the Hub, or on a service of the Hub.
@@ -549,8 +550,9 @@ impl HfApiBuilder {
             services: self.services,
             xet: self.xet,
             proxies,
-            ca_bundle: self.ca_bundle,
-            system_bundle: self.system_bundle,
+            // TLS libraries on Linux know `SSL_CERT_FILE`, elsewhere it is read here.
+            tls: Tls::new(self.ca_bundle.iter().chain(&self.system_bundle))?,
+            has_own_certificates: self.ca_bundle.is_some(),
         };
         let calls = config.client(Some(CALL_IDLE_TIMEOUT), false)?;
         let connections = Connections::new(config.max_connections);
@@ -626,7 +628,7 @@ impl Config {
             .tcp_keepalive(Duration::from_secs(30))
             .pool_max_idle_per_host(16)
             .referer(false);
-        builder = tls(builder);
+        builder = self.tls.apply(builder, http1);
         if let Some(idle) = idle {
             builder = builder.read_timeout(idle);
         }
@@ -636,34 +638,9 @@ impl Config {
         for proxy in &self.proxies {
             builder = builder.proxy(proxy.clone());
         }
-        for path in self.ca_bundle.iter().chain(&self.system_bundle) {
-            let pem = fs_err::read(path)?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem).map_err(|_| {
-                ValidationError::new(
-                    "certificate file",
-                    path.to_string_lossy(),
-                    "must hold certificates in PEM form",
-                )
-            })?;
-            builder = builder.tls_certs_merge(certificates);
-        }
         builder.build().map_err(setup)
     }
 }
-
-/// TLS by the library that this was built with. A program that has chosen a provider of rustls keeps it.
-fn tls(builder: reqwest::ClientBuilder) -> reqwest::ClientBuilder {
-    #[cfg(all(feature = "aws-lc", not(feature = "native-tls")))]
-    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    #[cfg(all(feature = "rustls", not(any(feature = "aws-lc", feature = "native-tls"))))]
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    #[cfg(feature = "native-tls")]
-    let builder = builder.tls_backend_native();
-    builder
-}
-
-#[cfg(not(any(feature = "rustls", feature = "aws-lc", feature = "native-tls")))]
-compile_error!("hub-http needs a library for TLS: turn on one of the features rustls, aws-lc and native-tls");
 
 #[cfg(test)]
 mod tests {

@@ -53,6 +53,7 @@ mod request;
 mod retry;
 mod runtime;
 mod scheduler;
+mod tls;
 
 pub mod api;
 #[doc(hidden)]
