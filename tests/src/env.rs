@@ -57,6 +57,15 @@ impl Python {
         }
     }
 
+    /// A command beside its interpreter, such as `hf`.
+    ///
+    /// # Panics
+    ///
+    /// When the release is not installed.
+    pub fn program(self, name: &str) -> PathBuf {
+        self.interpreter().with_file_name(name)
+    }
+
     /// Its interpreter, as `cargo xtask test setup` has made it.
     fn interpreter(self) -> PathBuf {
         let path = Env::process().path(self.variable()).unwrap_or_else(|| {

@@ -30,6 +30,21 @@ impl Scanner {
         }
     }
 
+    /// What the official client says of the cache at `root`: its warnings, the sizes, the partial files, and each repository
+    /// with its revisions and their files.
+    ///
+    /// # Panics
+    ///
+    /// When the official client cannot scan it.
+    #[track_caller]
+    pub fn report(&mut self, root: &Path) -> serde_json::Value {
+        writeln!(self.input, "{}", root.display()).expect("the official client reads");
+        let mut line = String::new();
+        let read = self.output.read_line(&mut line);
+        read.expect("the official client answers");
+        serde_json::from_str(&line).expect("the official client scans any cache")
+    }
+
     /// The files of all snapshots of the cache at `root`, as `COMMIT/PATH`.
     ///
     /// # Panics
@@ -37,14 +52,16 @@ impl Scanner {
     /// When the official client warns of anything, or cannot scan it.
     #[track_caller]
     pub fn scan(&mut self, root: &Path) -> BTreeSet<String> {
-        writeln!(self.input, "{}", root.display()).expect("the official client reads");
-        let mut line = String::new();
-        let read = self.output.read_line(&mut line);
-        read.expect("the official client answers");
-        let report: serde_json::Value = serde_json::from_str(&line).expect("the official client scans any cache");
+        let report = self.report(root);
         assert_eq!(report["warnings"], serde_json::json!([]), "the official client warns");
-        let files = report["files"].as_object().expect("the script gives the files");
-        files.keys().cloned().collect()
+        let all = |value: &serde_json::Value, key: &str| value[key].as_array().expect("the script gives it").clone();
+        let mut names = BTreeSet::new();
+        for revision in all(&report, "repos").iter().flat_map(|repo| all(repo, "revisions")) {
+            let files = revision["files"].as_object().expect("the script gives the files");
+            let commit = revision["commit"].as_str().expect("the script gives the commit");
+            names.extend(files.keys().map(|path| format!("{commit}/{path}")));
+        }
+        names
     }
 }
 

@@ -6,6 +6,7 @@ mod access;
 mod cache;
 mod cache_list;
 mod cache_prune;
+mod cache_python;
 mod cards;
 mod cli;
 mod collections;

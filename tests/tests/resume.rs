@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use hub_tests::{ADA, Carried, Cmd, Proxy, TestEnv, TestHub, noise};
+use hub_tests::{ADA, Carried, Cmd, Proxy, Python, TestEnv, TestHub, noise};
 
 const SIZE: usize = 24_000_000;
 /// So much is noted, at least, of a download that was interrupted.
@@ -156,6 +156,29 @@ fn c_042_w_002_another_process_goes_on_with_what_a_killed_one_has_left() {
         assert_eq!(fetched, SIZE as u64 - left.noted, "{to:?}");
         assert_nothing_left(&root);
     }
+}
+
+#[test]
+fn c_028_the_official_client_prunes_what_a_killed_process_has_left() {
+    let world = World::new();
+    let root = world.env.root().join("cache");
+    let left = world.interrupted(To::Cache, &root);
+    assert!(left.partial.parent().unwrap().ends_with("models--ada--demo/blobs"));
+    let name = left.partial.file_name().unwrap().to_str().unwrap().to_owned();
+    assert!(name.ends_with(".incomplete"), "{name}");
+    let hf = Python::V2_4.program("hf");
+    let pruned = world
+        .env
+        .command(hf)
+        .args(["cache", "prune", "--yes", "--cache-dir"])
+        .arg(&root);
+    let _ = pruned.success();
+    assert!(!left.partial.exists());
+    // Its journal alone says nothing, and goes with the next download.
+    let (fetched, bytes) = world.finish(To::Cache, &root, None);
+    assert!(bytes == world.bytes);
+    assert_eq!(fetched, SIZE as u64);
+    assert!(!left.journal.exists());
 }
 
 #[test]

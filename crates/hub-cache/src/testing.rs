@@ -19,8 +19,12 @@ pub(crate) const NEXT: &str = "fedcba9876543210fedcba9876543210fedcba98";
 pub(crate) struct State {
     /// The commit that `main` points to.
     pub(crate) commit: String,
+    /// What `main` points to once it has been asked for.
+    pub(crate) moves_to: Option<&'static str>,
     /// The files, and whether each is kept in LFS.
     pub(crate) files: BTreeMap<String, (Vec<u8>, bool)>,
+    /// A file that is listed and not there.
+    pub(crate) vanished: Option<&'static str>,
     /// Names that the listing has besides.
     pub(crate) listed: Vec<String>,
     /// Answers everything with this status, and this error code.
@@ -88,7 +92,8 @@ impl FakeHub {
     }
 
     pub(crate) fn api(&self) -> HfApi {
-        HfApi::builder().endpoint(self.server.uri()).build().unwrap()
+        let builder = HfApi::builder().endpoint(self.server.uri());
+        builder.retries(5, std::time::Duration::from_millis(1)).build().unwrap()
     }
 
     pub(crate) fn cache(&self) -> HubCache {
@@ -147,6 +152,9 @@ impl Respond for Answer {
         match &parts[..] {
             ["api", "models", "o", "n", "revision", revision] => match state.commit_of(revision) {
                 Some(commit) => {
+                    if let Some(next) = state.moves_to.take() {
+                        state.commit = next.to_owned();
+                    }
                     ResponseTemplate::new(200).set_body_json(serde_json::json!({"id": "o/n", "sha": commit}))
                 }
                 None => failure(404, "RevisionNotFound", None),
@@ -207,7 +215,8 @@ impl State {
     }
 
     fn file(&mut self, commit: &str, path: &str, head: bool, range: Option<&str>) -> ResponseTemplate {
-        let Some((bytes, lfs)) = self.files.get(path).cloned() else {
+        let found = self.files.get(path).filter(|_| self.vanished != Some(path));
+        let Some((bytes, lfs)) = found.cloned() else {
             return failure(404, "EntryNotFound", Some(commit));
         };
         if let Some(status) = self.get_status.filter(|_| !head) {

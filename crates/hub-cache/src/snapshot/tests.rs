@@ -123,9 +123,42 @@ async fn c_070_c_071_an_incomplete_snapshot_says_what_is_missing() {
     let others = offline.snapshot_download("o/n").ignore_patterns("config.json");
     assert_eq!(others.await.unwrap(), path);
     assert_eq!(hub.count().await, 0);
-    hub.state().status = Some((403, ""));
-    let err = cache.snapshot_download("o/n").await.unwrap_err();
+    // One file whose content is gone too: a file that is only without its name would get that without a request.
+    let content = fs::canonicalize(path.join("README.md")).unwrap();
+    fs::remove_file(content).unwrap();
+    for status in [403, 503] {
+        hub.state().status = Some((status, ""));
+        let err = cache.snapshot_download("o/n").await.unwrap_err();
+        assert!(matches!(err, Error::IncompleteSnapshot { .. }), "{status}: {err:?}");
+        let others = cache
+            .snapshot_download("o/n")
+            .ignore_patterns(["config.json", "README.md"]);
+        assert_eq!(others.await.unwrap(), path, "{status}");
+    }
+    // At a commit nothing has to be asked but the content; that one may not have it is told as it is.
+    let at_commit = || cache.snapshot_download("o/n").revision(COMMIT);
+    let err = at_commit().await.unwrap_err();
     assert!(matches!(err, Error::IncompleteSnapshot { .. }), "{err:?}");
+    hub.state().status = Some((403, ""));
+    let err = at_commit().await.unwrap_err();
+    assert_eq!(err.http().and_then(HttpError::status), Some(403), "{err:?}");
+}
+
+#[tokio::test]
+async fn c_064_a_listing_that_cannot_be_believed_is_asked_for_and_written_again() {
+    let hub = hub().await;
+    let cache = hub.cache();
+    cache.snapshot_download("o/n").await.unwrap();
+    let file = hub.repo().join("trees").join(format!("{COMMIT}.json"));
+    let right = fs::read(&file).unwrap();
+    for bad in ["{", "{\"format_version\": 9, \"files\": {}}"] {
+        fs::write(&file, bad).unwrap();
+        hub.requests().await;
+        cache.snapshot_download("o/n").revision(COMMIT).await.unwrap();
+        let requests = hub.requests().await;
+        assert_eq!(requests, [format!("GET /api/models/o/n/tree/{COMMIT}")], "{bad}");
+        assert_eq!(fs::read(&file).unwrap(), right, "{bad}");
+    }
 }
 
 #[tokio::test]
@@ -187,19 +220,40 @@ async fn c_087_all_files_are_of_one_commit() {
 }
 
 #[tokio::test]
-async fn c_088_an_error_keeps_what_has_come() {
+async fn c_087_a_branch_that_moves_meanwhile_changes_nothing() {
     let hub = hub().await;
-    hub.state().listed = vec!["zzz".into()];
+    hub.state().moves_to = Some(NEXT);
+    let path = hub.cache().snapshot_download("o/n").await.unwrap();
+    assert_eq!(hub.state().commit, NEXT);
+    assert!(path.ends_with(COMMIT));
+    assert_eq!(names(&path).len(), 5);
+    let others: Vec<String> = hub.requests().await.split_off(1);
+    assert!(others.iter().all(|request| request.contains(COMMIT)), "{others:?}");
+    assert_eq!(fs::read_to_string(hub.repo().join("refs/main")).unwrap(), COMMIT);
+    assert!(!hub.repo().join("snapshots").join(NEXT).exists());
+}
+
+#[tokio::test]
+async fn c_088_the_first_error_ends_it_and_keeps_what_has_come() {
+    let all: Vec<String> = (0..40).map(|number| format!("f{number:02}")).collect();
+    let files: Vec<(&str, &str)> = all.iter().map(|name| (name.as_str(), name.as_str())).collect();
+    let hub = FakeHub::start(&files).await;
+    hub.state().vanished = Some("f20");
     let cache = hub.cache();
     let err = cache.snapshot_download("o/n").max_workers(1).await.unwrap_err();
-    assert!(err.is_not_found(), "{err:?}");
+    assert!(err.is_not_found() && err.to_string().contains("f20"), "{err:?}");
+    let asked = || async {
+        let requests = hub.requests().await;
+        requests.iter().filter(|request| request.contains("/resolve/")).count()
+    };
+    let first = asked().await;
     let kept = names(&hub.repo().join("snapshots").join(COMMIT));
-    hub.state().listed.clear();
-    hub.requests().await;
-    fs::remove_dir_all(hub.repo().join("trees")).unwrap();
+    // Contents come in the order of their hashes, which does not put this one first or last.
+    assert_eq!(kept.len(), first - 1, "{kept:?}");
+    assert!((2..40).contains(&first), "{first} files were asked for");
+    hub.state().vanished = None;
     cache.snapshot_download("o/n").await.unwrap();
-    let gets = hub.requests().await.iter().filter(|r| r.contains("/resolve/")).count();
-    assert!(gets + kept.len() <= 5, "{gets} {kept:?}");
+    assert_eq!(asked().await, 40 - kept.len());
 }
 
 #[tokio::test]

@@ -67,17 +67,33 @@ async fn c_068_w_021_a_cached_file_serves_where_the_hub_cannot() {
     let api = hub_http::HfApi::builder().endpoint(&address).build().unwrap();
     let unreachable = HubCache::new(api, hub.root());
     assert_eq!(unreachable.download_file("o/n", "config.json").await.unwrap(), path);
-    // One that hangs up at once, in the middle of the headers.
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = format!("http://{}", listener.local_addr().unwrap());
-    std::thread::spawn(move || {
-        while let Ok((mut socket, _)) = listener.accept() {
-            let _ = std::io::Write::write_all(&mut socket, b"HTTP/1.1 200 O");
+    // One that hangs up in the middle of the headers, one that resets the connection, and one that says nothing.
+    let hang_up = |mut socket: std::net::TcpStream| {
+        let _ = std::io::Write::write_all(&mut socket, b"HTTP/1.1 200 O");
+    };
+    // What is not read when the socket is closed is answered with a reset.
+    let reset = |socket: std::net::TcpStream| drop(socket.peek(&mut [0]));
+    let silent = |socket: std::net::TcpStream| std::mem::forget(socket);
+    let ways: [(&str, fn(std::net::TcpStream)); 3] = [("hangs up", hang_up), ("resets", reset), ("is silent", silent)];
+    for (way, answer) in ways {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            while let Ok((socket, _)) = listener.accept() {
+                answer(socket);
+            }
+        });
+        let builder = hub_http::HfApi::builder().endpoint(&address);
+        let api = builder.retries(2, Duration::from_millis(1)).build().unwrap();
+        let broken = HubCache::new(api, hub.root());
+        let get = broken.download_file("o/n", "config.json").etag_timeout(0.3);
+        assert_eq!(get.await.unwrap(), path, "the Hub {way}");
+        // What is not cached is asked for once more, for up to a minute.
+        if way != "is silent" {
+            let err = broken.download_file("o/n", "other.json").await.unwrap_err();
+            assert!(err.is_not_cached(), "the Hub {way}: {err:?}");
         }
-    });
-    let api = hub_http::HfApi::builder().endpoint(&address).build().unwrap();
-    let broken = HubCache::new(api, hub.root());
-    assert_eq!(broken.download_file("o/n", "config.json").await.unwrap(), path);
+    }
 }
 
 #[tokio::test]
