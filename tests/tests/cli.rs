@@ -550,6 +550,20 @@ fn the_cache_is_listed_and_cleaned_and_never_another_repo_hit() {
 }
 
 #[test]
+fn c_090_patterns_that_match_nothing_are_told() {
+    let (env, _hub) = with_hub();
+    let _ = env.hub(["repo", "create", "ada/demo"]).success();
+    let none = env
+        .hub(["download", "ada/demo", "--include", "*.none", "--quiet"])
+        .success();
+    assert!(none.stderr.contains("no file matches the patterns"), "{none}");
+    let folder = std::path::PathBuf::from(line(&none));
+    assert_eq!(fs_err::read_dir(&folder).unwrap().count(), 0);
+    let all = env.hub(["download", "ada/demo", "--quiet"]).success();
+    assert_eq!((line(&all), all.stderr.as_str()), (line(&none), ""));
+}
+
+#[test]
 fn old_names_still_work_and_tell_the_new_ones() {
     let (env, hub) = with_hub();
     let me = env.hub(["whoami", "-q"]).success();

@@ -74,7 +74,8 @@ async fn c_068_w_021_a_cached_file_serves_where_the_hub_cannot() {
     // What is not read when the socket is closed is answered with a reset.
     let reset = |socket: std::net::TcpStream| drop(socket.peek(&mut [0]));
     let silent = |socket: std::net::TcpStream| std::mem::forget(socket);
-    let ways: [(&str, fn(std::net::TcpStream)); 3] = [("hangs up", hang_up), ("resets", reset), ("is silent", silent)];
+    type Answer = fn(std::net::TcpStream);
+    let ways: [(&str, Answer); 3] = [("hangs up", hang_up), ("resets", reset), ("is silent", silent)];
     for (way, answer) in ways {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
