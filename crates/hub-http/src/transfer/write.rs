@@ -65,6 +65,13 @@ impl Batch {
         self.offset + self.len()
     }
 
+    /// Goes on behind bytes that were written without it. It has to be empty.
+    pub(super) fn skip(&mut self, length: u64) {
+        debug_assert!(self.bytes.is_empty());
+        self.offset += length;
+        self.since = Instant::now();
+    }
+
     /// Gives what is there and goes on behind it.
     pub(super) fn take(&mut self) -> Self {
         let next = Self::new(self.end(), &self.pool);
