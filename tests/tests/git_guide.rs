@@ -308,7 +308,7 @@ fn commits() {
             let job = api.upload_file("ada/demo", "a\n".as_bytes(), "a.txt").spawn();
             // Other work.
             if !job.is_done() {
-                println!("it goes on");
+                println!("{:?}", job.progress());
             }
             let commit = job.wait()?;
             // guide

@@ -1,9 +1,12 @@
 //! What a transfer tells while it runs: to a program as lines of JSON, to a person on a terminal.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
+use hub_cache::HubCache;
+use hub_http::{Job, JobProgress, Phase};
 use hub_tests::fake::{Answer, Fake, listed};
-use hub_tests::{TestEnv, noise};
+use hub_tests::{ADA, TestEnv, noise};
 use hub_types::GitOid;
 use serde_json::{Value, json};
 
@@ -65,4 +68,52 @@ fn a_person_sees_on_the_bars_line_that_a_request_is_tried_again() {
         .success();
     assert!(output.stdout.contains("retrying (1)"), "{output}");
     assert!(output.stdout.contains("1 retry"), "{output}");
+}
+
+/// What a job says once it has ended.
+fn at_the_end<T: Send + 'static>(
+    job: Job<T, impl From<hub_http::Error> + std::fmt::Debug + Send + 'static>,
+) -> JobProgress {
+    while !job.is_done() {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    let progress = job.progress();
+    if let Err(err) = job.wait() {
+        panic!("{err:?}");
+    }
+    progress
+}
+
+#[test]
+fn a_job_tells_how_far_it_is() {
+    let mut env = TestEnv::new();
+    let hub = env.start_hub();
+    let api = hub.api(ADA);
+    assert_eq!(at_the_end(api.create_repo("ada/demo").spawn()), JobProgress::default());
+    let sizes = [
+        ("large.bin", 12_000_000),
+        ("sub/small.txt", 10),
+        ("sub/middle.bin", 300_000),
+    ];
+    for (number, (name, size)) in sizes.into_iter().enumerate() {
+        env.write(&format!("folder/{name}"), noise(size, number as u32));
+    }
+    let bytes = sizes.iter().map(|(_, size)| *size as u64).sum::<u64>();
+    let folder = env.work().join("folder");
+    let progress = at_the_end(api.upload_folder("ada/demo", folder.as_path()).spawn());
+    assert_eq!((progress.files_done, progress.files), (3, 3), "{progress:?}");
+    assert_eq!((progress.bytes_done, progress.bytes), (bytes, bytes), "{progress:?}");
+    assert_eq!(progress.phase, Some(Phase::Committing));
+
+    let cache = HubCache::new(api, env.cache());
+    let job = cache
+        .snapshot_download("ada/demo")
+        .ignore_patterns(".gitattributes")
+        .spawn();
+    let progress = at_the_end(job);
+    assert_eq!((progress.files_done, progress.files), (3, 3), "{progress:?}");
+    assert_eq!((progress.bytes_done, progress.bytes), (bytes, bytes), "{progress:?}");
+    assert_eq!(progress.phase, Some(Phase::Transferring));
+    let again = at_the_end(cache.snapshot_download("ada/demo").spawn());
+    assert!(again.bytes_done < 2000 && again.files <= 1, "{again:?}");
 }

@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 
 use crate::error::{Error, Result};
 use crate::operation::BoxFuture;
+use crate::progress::{__Watched, JobProgress};
 use crate::runtime::{Erased, spawn, unerase};
 
 /// An operation in the background.
@@ -17,6 +18,7 @@ use crate::runtime::{Erased, spawn, unerase};
 #[must_use = "a job runs on by itself, but its result is lost"]
 pub struct Job<T, E = Error> {
     task: JoinHandle<Erased>,
+    watched: __Watched,
     output: PhantomData<fn() -> Result<T, E>>,
 }
 
@@ -25,8 +27,39 @@ impl<T: Send + 'static, E: From<Error> + Send + 'static> Job<T, E> {
     pub fn start(future: impl Future<Output = Result<T, E>> + Send + 'static) -> Self {
         Self {
             task: spawn(future),
+            watched: __Watched::default(),
             output: PhantomData,
         }
+    }
+
+    /// The same for an operation that is watched.
+    #[doc(hidden)]
+    pub fn __start(future: impl Future<Output = Result<T, E>> + Send + 'static, watched: __Watched) -> Self {
+        Self {
+            watched,
+            ..Self::start(future)
+        }
+    }
+
+    /// How far it is, if it is an upload or a download that was begun by `.spawn()`; all zero otherwise.
+    ///
+    /// A receiver that was given to the operation (`.progress(…)`) is told of everything besides.
+    ///
+    /// ```no_run
+    /// # async fn example(api: hub_http::HfApi) -> hub_http::Result<()> {
+    /// let job = api.upload_folder("ada/demo", "./run").spawn();
+    /// // Other work goes on here.
+    /// let progress = job.progress();
+    /// println!("{} of {} files, {} of {} bytes", progress.files_done, progress.files, progress.bytes_done, progress.bytes);
+    /// job.await?;
+    /// # Ok(()) }
+    /// ```
+    pub fn progress(&self) -> JobProgress {
+        self.watched
+            .0
+            .as_ref()
+            .map(|tally| tally.progress())
+            .unwrap_or_default()
     }
 
     /// Whether it has ended, be it well or not.

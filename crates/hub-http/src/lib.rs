@@ -74,7 +74,9 @@ pub use operation::{BoxFuture, Operation};
 #[cfg(feature = "blocking")]
 pub use page::BlockingItems;
 pub use page::{Items, Pages};
-pub use progress::{FileProgress, Outcome, Phase, Progress, ProgressHandle, ProgressId};
+#[doc(hidden)]
+pub use progress::{__Skipped, __Watched};
+pub use progress::{FileProgress, JobProgress, Outcome, Phase, Progress, ProgressHandle, ProgressId};
 pub use retry::RateLimit;
 pub use scheduler::{CommitScheduler, CommitSchedulerBuilder};
 

@@ -200,7 +200,12 @@ macro_rules! __operation {
 
             /// Runs it in the background.
             pub fn spawn(self) -> $crate::Job<$output, $error> {
-                $crate::Job::start(::std::future::IntoFuture::into_future(self))
+                let mut this = self;
+                let watched = match &mut this.args {
+                    ::std::result::Result::Ok(_args) => $crate::__Watched::of(&mut [$(&mut _args.$skipped),*]),
+                    ::std::result::Result::Err(_) => ::std::default::Default::default(),
+                };
+                $crate::Job::__start(::std::future::IntoFuture::into_future(this), watched)
             }
         }
 

@@ -1,11 +1,15 @@
 //! How far a transfer is, for whoever wants to show it. Libraries never draw.
 
+mod tally;
+
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::error::Error;
+
+pub use tally::{__Skipped, __Watched, JobProgress};
 
 /// Names one file of a transfer in the calls of a [`Progress`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
