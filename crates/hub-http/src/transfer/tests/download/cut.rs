@@ -39,6 +39,37 @@ async fn c_037_w_003_d03_a_dropped_connection_goes_on_where_it_stood() {
     assert_eq!(seen[1].range(bytes.len()), Some((2 << 20, 3 << 20)));
 }
 
+/// With threads to spare, a thread writes what it has received; without a hash to compute, it does so without a copy.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_written_where_it_arrives_is_right_after_cuts_anywhere() {
+    let bytes = content((20 << 20) + 4321);
+    for verify in [false, true] {
+        for cuts in [
+            [1, 131_071, 131_073],
+            [131_072, 400_000, 3 << 20],
+            [5_000_001, 262_144, 77],
+        ] {
+            let body = bytes.clone();
+            let server = Server::start(move |seen, number| {
+                let answer = good(seen, &body);
+                match cuts.get(number - 1) {
+                    Some(cut) => answer.cut(*cut),
+                    None => answer,
+                }
+            })
+            .await;
+            let mut test = Test::new(&server.url).knowing(&bytes);
+            test.options.verify = Some(verify);
+            let count = Arc::new(Count::default());
+            test.options.progress = crate::ProgressHandle::new(count.clone());
+            test.fetch().await.unwrap();
+            test.assert_complete(&bytes);
+            assert!(server.seen().len() > cuts.len(), "{verify} {cuts:?}");
+            assert_eq!(count.0.lock().unwrap().0, bytes.len() as i64, "{verify} {cuts:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn c_038_w_003_a_connection_that_is_reset_goes_on_where_it_stood() {
     let bytes = content(3 << 20);
