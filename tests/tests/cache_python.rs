@@ -383,7 +383,8 @@ fn plain_folders_are_shared_with(python: Python) {
     let read: serde_json::Value = serde_json::from_str(&read.success().stdout).unwrap();
     let text = note(&folder);
     let lines: Vec<&str> = text.lines().collect();
-    assert_eq!(read, json!([lines[0], lines[1], lines[2].parse::<f64>().unwrap()]));
+    let noted = json!([lines[0], lines[1], lines[2].parse::<f64>().unwrap()]);
+    assert_same(&noted, &read, "the note");
     assert_eq!(lines[0], commit);
     let carried = theirs(&folder, &commit);
     assert!(
