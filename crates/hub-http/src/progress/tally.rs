@@ -41,10 +41,11 @@ struct State {
     phase: Option<Phase>,
     /// Files that are on their way, by the id that was given out.
     running: HashMap<u64, File>,
-    started: u64,
-    /// Of what has begun, or is through.
-    seen: (u64, u64),
-    done: (u64, u64),
+    next_id: u64,
+    files_done: u64,
+    bytes_done: u64,
+    /// Bytes of what is on its way or through, where the size was told.
+    bytes_seen: u64,
     /// Files and bytes that were announced.
     announced: (u64, u64),
 }
@@ -66,10 +67,10 @@ impl Tally {
         let state = self.lock();
         JobProgress {
             phase: state.phase,
-            files_done: state.done.0,
-            files: state.seen.0.max(state.announced.0),
-            bytes_done: state.done.1,
-            bytes: state.seen.1.max(state.announced.1).max(state.done.1),
+            files_done: state.files_done,
+            files: (state.files_done + state.running.len() as u64).max(state.announced.0),
+            bytes_done: state.bytes_done,
+            bytes: state.bytes_seen.max(state.announced.1).max(state.bytes_done),
         }
     }
 
@@ -82,7 +83,7 @@ impl Tally {
         let before = file.done;
         change(file);
         let (after, inner) = (file.done, file.inner);
-        state.done.1 = state.done.1 - before + after;
+        state.bytes_done = state.bytes_done - before + after;
         drop(state);
         if let Some(progress) = &self.inner {
             tell(&**progress, inner);
@@ -106,10 +107,9 @@ impl Progress for Tally {
     fn started(&self, path: &str, size: Option<u64>) -> ProgressId {
         let inner = self.inner.as_ref().map(|progress| progress.started(path, size));
         let mut state = self.lock();
-        let id = state.started;
-        state.started += 1;
-        state.seen.0 += 1;
-        state.seen.1 += size.unwrap_or(0);
+        let id = state.next_id;
+        state.next_id += 1;
+        state.bytes_seen += size.unwrap_or(0);
         let file = File {
             size,
             done: 0,
@@ -160,22 +160,22 @@ impl Progress for Tally {
     }
 
     fn finished(&self, id: ProgressId, outcome: Outcome) {
-        let whole = |file: &mut File| match outcome {
-            // It begins anew, if at all.
-            Outcome::Failed => file.done = 0,
-            Outcome::Done | Outcome::Skipped => file.done = file.size.unwrap_or(file.done),
-        };
-        self.change(id, whole, |progress, id| progress.finished(id, outcome));
         let mut state = self.lock();
         let Some(file) = state.running.remove(&id.0) else {
             return;
         };
+        state.bytes_done -= file.done;
         match outcome {
-            Outcome::Failed => {
-                state.seen.0 -= 1;
-                state.seen.1 -= file.size.unwrap_or(0);
+            // It begins anew, if at all.
+            Outcome::Failed => state.bytes_seen -= file.size.unwrap_or(0),
+            Outcome::Done | Outcome::Skipped => {
+                state.files_done += 1;
+                state.bytes_done += file.size.unwrap_or(file.done);
             }
-            Outcome::Done | Outcome::Skipped => state.done.0 += 1,
+        }
+        drop(state);
+        if let Some(progress) = &self.inner {
+            progress.finished(file.inner, outcome);
         }
     }
 }
