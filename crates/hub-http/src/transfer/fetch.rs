@@ -323,7 +323,7 @@ impl Fetch {
     }
 
     async fn open(&mut self, range: Option<Range<u64>>) -> Result<Opened, Trouble> {
-        // Made before the clock runs: that takes as long as many replies do.
+        // Made before the clock runs: how long that takes says nothing of the server.
         self.api.client(true).map_err(Trouble::Fatal)?;
         let asked = Instant::now();
         let opened = self.origin.open(range).await;

@@ -304,18 +304,23 @@ impl Session {
             let room = boundary - batch.end();
             let (now, later) = bytes.split_at(room.min(bytes.len() as u64) as usize);
             bytes = later;
+            if (now.len() as u64) < room {
+                batch.push(now);
+                break;
+            }
             let since = Instant::now();
-            let is_full = now.len() as u64 == room;
-            if is_full && batch.len() == 0 && self.verifier.is_none() && self.is_quick() {
+            let is_quick = self.is_quick();
+            if is_quick && batch.len() == 0 && self.verifier.is_none() {
                 // Straight from where it lies: nobody needs a copy.
                 self.write_here(writing, || self.put(now, batch.offset)).await?;
                 batch.skip(room);
             } else {
                 batch.push(now);
-                if !is_full {
-                    break;
+                let full = batch.take();
+                match is_quick {
+                    true => self.write_here(writing, || self.put_batch(full)).await?,
+                    false => self.hand_over(full, writing).await?,
                 }
-                self.hand_over(batch.take(), writing).await?;
             }
             self.held
                 .fetch_add(since.elapsed().as_nanos() as u64, Ordering::Relaxed);
@@ -323,11 +328,8 @@ impl Session {
         Ok(())
     }
 
-    /// Writes a full batch: here and now where that is quick, else on another thread.
+    /// Has another thread write a full batch.
     async fn hand_over(self: &Arc<Self>, batch: Batch, writing: &mut Option<Writing>) -> Result<(), Trouble> {
-        if self.is_quick() {
-            return self.write_here(writing, || self.put_batch(batch)).await;
-        }
         // Another connection may have counted meanwhile: it is about so many.
         let elsewhere = self.elsewhere.load(Ordering::Relaxed);
         self.elsewhere.store(elsewhere.saturating_sub(1), Ordering::Relaxed);
