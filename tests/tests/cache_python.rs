@@ -337,7 +337,7 @@ fn c_093_either_client_warns_of_the_same() {
     }
 }
 
-/// The folder, the file's note as it stands there, and the requests of each of the official client's downloads.
+/// What either client has fetched into a plain folder the other knows by its note, and does not fetch again.
 #[track_caller]
 fn plain_folders_are_shared_with(python: Python) {
     const FILE: &str = "sub/notes.txt";

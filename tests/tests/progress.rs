@@ -1,4 +1,4 @@
-//! What a transfer tells while it runs: to a program as lines of JSON, to a person on a terminal.
+//! What a transfer tells while it runs: to a program as lines of JSON, to a person on a terminal, to who holds its job.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
